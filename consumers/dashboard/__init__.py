@@ -1,0 +1,1 @@
+"""The live view of `bookstream up`. Reads nothing but Redis."""

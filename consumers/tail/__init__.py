@@ -1,0 +1,1 @@
+"""`bookstream tail`: entries of the streams as lines of text or JSON."""

@@ -1,0 +1,1 @@
+"""`bookstream verify`: the proof rule, held against streams."""

@@ -1,0 +1,58 @@
+"""Every error that bookstream raises on purpose.
+
+    BookstreamError
+    ├── SettingsError          a setting that cannot be used
+    ├── VenueFormatError       the venue sent something that cannot be read
+    │   └── DecimalError       a price or size that is not a decimal number
+    ├── CatalogError           a market that cannot be described, or a catalog that disagrees
+    │   └── StrikeError        a title, question and slug that name different strikes
+    ├── EntryError             an entry of a stream that does not follow the contract
+    ├── ContractError          the Redis server holds streams of another contract
+    ├── RedisAwayError         Redis cannot be reached
+    └── EmbeddedServerError    the private server cannot be started
+
+The docstring of a class is its default message.
+"""
+
+
+class BookstreamError(Exception):
+    """Something went wrong in bookstream."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message if message is not None else type(self).__doc__)
+
+
+class SettingsError(BookstreamError):
+    """A setting cannot be used; nothing was started."""
+
+
+class VenueFormatError(BookstreamError):
+    """The venue sent something that cannot be read; it was not used."""
+
+
+class DecimalError(VenueFormatError):
+    """A price or size is not a decimal number of at most six places; it was not used."""
+
+
+class CatalogError(BookstreamError):
+    """A market cannot be described; it was left out."""
+
+
+class StrikeError(CatalogError):
+    """A market's title, question and slug name different strikes; it was left out of its family."""
+
+
+class EntryError(BookstreamError):
+    """An entry of a stream does not follow the contract; was it written by another program?"""
+
+
+class ContractError(BookstreamError):
+    """This Redis holds streams of another contract or partition count; use another KEY_PREFIX or server."""
+
+
+class RedisAwayError(BookstreamError):
+    """Redis cannot be reached; nothing was lost so far, it will be tried again."""
+
+
+class EmbeddedServerError(BookstreamError):
+    """The private server could not be started; see its log in the data folder."""

@@ -1,0 +1,79 @@
+"""The names of all keys in Redis, as `docs/streams.md` lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from marketdata.errors import SettingsError
+
+CONTRACT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names under one prefix. Braces hold the partition: it is the hash tag of a Redis Cluster."""
+
+    prefix: str = ""
+
+    def __post_init__(self) -> None:
+        if "{" in self.prefix or "}" in self.prefix:
+            raise SettingsError(f"KEY_PREFIX must be free of braces, not {self.prefix!r}")
+
+    def book(self, partition: int, condition_id: str) -> str:
+        """The market's stream."""
+        return f"{self.prefix}book:{{{partition:02d}}}:{condition_id}"
+
+    def clock(self, partition: int) -> str:
+        """Stream: one entry a second by the partition's owner."""
+        return f"{self.prefix}clock:{{{partition:02d}}}"
+
+    def opportunities(self, partition: int) -> str:
+        """Stream: what the arbitrage engine found."""
+        return f"{self.prefix}opportunities:{{{partition:02d}}}"
+
+    def lease(self, partition: int, group: str | None = None) -> str:
+        """Hash: who writes the partition; with `group`, which member reads it."""
+        tail = f":{group}" if group is not None else ""
+        return f"{self.prefix}lease:{{{partition:02d}}}{tail}"
+
+    def wake(self, partition: int) -> str:
+        """Channel: a message a batch and partition."""
+        return f"{self.prefix}wake:{{{partition:02d}}}"
+
+    @property
+    def catalog(self) -> str:
+        """Hash: market records by condition id."""
+        return f"{self.prefix}catalog"
+
+    @property
+    def catalog_log(self) -> str:
+        """Stream: condition ids that changed."""
+        return f"{self.prefix}catalog:log"
+
+    @property
+    def workers(self) -> str:
+        """Sorted set: live workers by the Unix milliseconds of their last word."""
+        return f"{self.prefix}workers"
+
+    def worker(self, worker_id: str) -> str:
+        """String (JSON): what a worker says of itself, expiring."""
+        return f"{self.prefix}worker:{worker_id}"
+
+    def dead(self, group: str) -> str:
+        """Stream: entries that a consumer gave up on."""
+        return f"{self.prefix}dead:{group}"
+
+    @property
+    def quarantine(self) -> str:
+        """Stream: malformed frames."""
+        return f"{self.prefix}quarantine"
+
+    @property
+    def contract_version(self) -> str:
+        """String: the number of the contract."""
+        return f"{self.prefix}contract:version"
+
+    @property
+    def contract_partitions(self) -> str:
+        """String: the number of partitions, fixed when the first worker starts."""
+        return f"{self.prefix}contract:partitions"
