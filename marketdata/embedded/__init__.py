@@ -1,0 +1,4 @@
+"""The private server behind `embedded://NAME`: one guard and one server for each data folder.
+
+Imports nothing of ours but `marketdata.errors`.
+"""
