@@ -9,7 +9,8 @@
     ├── EntryError             an entry of a stream that does not follow the contract
     ├── ContractError          the Redis server holds streams of another contract
     ├── RedisAwayError         Redis cannot be reached
-    └── EmbeddedServerError    the private server cannot be started
+    ├── EmbeddedServerError    the private server cannot be started
+    └── CaptureError           a recording that cannot be played
 
 The docstring of a class is its default message.
 """
@@ -56,3 +57,7 @@ class RedisAwayError(BookstreamError):
 
 class EmbeddedServerError(BookstreamError):
     """The private server could not be started; see its log in the data folder."""
+
+
+class CaptureError(BookstreamError):
+    """A recording cannot be played; nothing of it was served."""
