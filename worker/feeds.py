@@ -1,0 +1,81 @@
+"""What one connection knows of a market and of each of its two tokens (pure data)."""
+
+from __future__ import annotations
+
+import enum
+
+from marketdata.market import Market
+from worker.steps import StepGate
+from worker.streams import MarketStream
+from worker.verification import HashCheck, MarketFacts
+
+
+class TokenState(enum.Enum):
+    """Whether a token's top can be believed."""
+
+    WAITING = "waiting"
+    """Subscribed, no book since."""
+    LIVE = "live"
+    UNLISTED = "unlisted"
+    """The venue itself knows no book of it; asked again from time to time."""
+
+
+class TokenFeed:
+    """One token on one connection."""
+
+    __slots__ = (
+        "book_due_us",
+        "check",
+        "check_due",
+        "gate",
+        "live_since_us",
+        "market",
+        "outcome",
+        "resubscribe_us",
+        "resyncs",
+        "state",
+        "token",
+        "unproven",
+    )
+
+    def __init__(self, market: MarketFeed, outcome: int, token: str, tick_size: str) -> None:
+        self.market = market
+        self.outcome = outcome
+        self.token = token
+        self.state = TokenState.WAITING
+        self.gate = StepGate()
+        self.check = HashCheck(tick_size)
+        self.check_due = False
+        """Its hash is to be recomputed when its step is over."""
+        self.unproven = False
+        """Something happened (lost frame, new tick size) after which one mismatch is enough."""
+        self.book_due_us = 0
+        """When a first book is overdue, Unix microseconds; 0: none is awaited."""
+        self.resubscribe_us = 0
+        """When to subscribe again, Unix microseconds; 0: not planned."""
+        self.resyncs = 0
+        """New snapshots asked for in a row."""
+        self.live_since_us = 0
+
+
+class MarketFeed:
+    """One market on one connection: its stream, shared facts, two tokens."""
+
+    __slots__ = ("by_token", "condition_id", "ended", "facts", "last_venue_ms", "stream", "tokens")
+
+    def __init__(self, market: Market, stream: MarketStream) -> None:
+        self.condition_id = market.condition_id
+        self.stream = stream
+        self.facts = MarketFacts(
+            market.condition_id,
+            min_order_size=market.min_order_size,
+            neg_risk=market.neg_risk,
+            version="v2" if market.version == "v2" else "",
+        )
+        self.tokens = (
+            TokenFeed(self, 0, market.tokens[0], market.tick_size),
+            TokenFeed(self, 1, market.tokens[1], market.tick_size),
+        )
+        self.by_token = {feed.token: feed for feed in self.tokens}
+        self.last_venue_ms = 0
+        self.ended = False

@@ -1,0 +1,148 @@
+"""Is a book the venue's book? The hash that every message carries, recomputed (pure).
+
+The hash covers facts that travel beside the book: tick size, minimum order size, and the price of the last trade,
+which is one value for both tokens of a market, spelt with three decimals, and may change up to a tenth of a second
+before the trade is reported. So a mismatch is first answered with the other values that may be in force.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+from marketdata.venue import HASH_FORMS, HashForm, last_trade_candidates
+from worker.book import Book
+
+PATIENCE_US: Final = 250_000
+"""Mismatches are believed only when they last this long: the last trade's price may be ahead of its report."""
+
+UNSETTLED_US: Final = 2_000_000
+"""For how long after a fill the last trade's price may be unknown, if no trade is reported."""
+
+
+class Check(enum.Enum):
+    """What recomputing a hash said."""
+
+    MATCH = enum.auto()
+    MISMATCH = enum.auto()
+    UNABLE = enum.auto()
+
+
+class MarketFacts:
+    """What the hashes of both tokens of a market share."""
+
+    __slots__ = (
+        "condition_id",
+        "last_trade_price",
+        "last_trade_unsettled_until_us",
+        "min_order_size",
+        "neg_risk",
+        "other_last_trades",
+        "version",
+    )
+
+    def __init__(self, condition_id: str, *, min_order_size: str, neg_risk: bool, version: str) -> None:
+        self.condition_id = condition_id
+        self.min_order_size = min_order_size
+        self.neg_risk = neg_risk
+        self.version = version
+        self.last_trade_price = ""
+        self.other_last_trades: tuple[str, ...] = ()
+        self.last_trade_unsettled_until_us = 0
+
+    def book_says(self, last_trade_price: str | None, now_us: int) -> None:
+        """A whole book arrived; only the first one after a subscription names the last trade."""
+        if last_trade_price is None:
+            self.last_trade_unsettled_until_us = now_us + UNSETTLED_US
+        else:
+            self.last_trade_price = last_trade_price
+            self.other_last_trades = ()
+            self.last_trade_unsettled_until_us = 0
+
+    def trade_says(self, price: str) -> None:
+        """A trade was reported: its price or one minus it is in force; the old value may be, too."""
+        self.other_last_trades = (*last_trade_candidates(price), self.last_trade_price)
+        self.last_trade_unsettled_until_us = 0
+
+
+class HashCheck:
+    """One token's record of hash checks."""
+
+    __slots__ = ("_mismatch_since_us", "form", "matches", "mismatches", "tick_size", "unable")
+
+    def __init__(self, tick_size: str) -> None:
+        self.tick_size = tick_size
+        self.form: HashForm | None = None
+        """Which formula the venue uses for this token; None until a book verified with one."""
+        self.matches = 0
+        self.mismatches = 0
+        self.unable = 0
+        self._mismatch_since_us = 0
+
+    def forget(self) -> None:
+        """A new subscription: earlier mismatches say nothing of the next book."""
+        self._mismatch_since_us = 0
+
+    def check_snapshot(
+        self, facts: MarketFacts, token: str, book: Book, venue_ms: int | None, wanted: str
+    ) -> Check:
+        """Verifies a whole book and learns the formula from it. Never a reason to distrust: it is the venue's own."""
+        if not wanted or venue_ms is None:
+            return Check.UNABLE
+        forms = HASH_FORMS if self.form is None else (self.form,)
+        for form in forms:
+            if self._matches(facts, token, book, venue_ms, wanted, form):
+                self.form = form
+                self.matches += 1
+                self._mismatch_since_us = 0
+                return Check.MATCH
+        self.unable += 1
+        return Check.UNABLE
+
+    def check(
+        self, facts: MarketFacts, token: str, book: Book, venue_ms: int | None, wanted: str, now_us: int
+    ) -> Check:
+        """Verifies a book at the end of a step. UNABLE where the formula or the last trade is not known."""
+        if self.form is None or not wanted or venue_ms is None:
+            self.unable += 1
+            return Check.UNABLE
+        if self._matches(facts, token, book, venue_ms, wanted, self.form):
+            self.matches += 1
+            self._mismatch_since_us = 0
+            return Check.MATCH
+        if now_us < facts.last_trade_unsettled_until_us:
+            self.unable += 1
+            return Check.UNABLE
+        self.mismatches += 1
+        return Check.MISMATCH
+
+    def mismatch_lasts(self, now_us: int) -> bool:
+        """Called at a mismatch; true if one was seen before, long enough ago to be no matter of timing."""
+        if not self._mismatch_since_us:
+            self._mismatch_since_us = now_us
+            return False
+        return now_us - self._mismatch_since_us >= PATIENCE_US
+
+    def _matches(
+        self, facts: MarketFacts, token: str, book: Book, venue_ms: int, wanted: str, form: HashForm
+    ) -> bool:
+        for last_trade in (facts.last_trade_price, *facts.other_last_trades):
+            computed = book.hash(
+                market=facts.condition_id,
+                asset_id=token,
+                venue_ms=venue_ms,
+                min_order_size=facts.min_order_size,
+                tick_size=self.tick_size,
+                neg_risk=facts.neg_risk,
+                last_trade_price=last_trade,
+                version=facts.version,
+                form=form,
+            )
+            if computed == wanted:
+                if last_trade != facts.last_trade_price:
+                    facts.last_trade_price = last_trade
+                    facts.other_last_trades = ()
+                return True
+            if form != "full":
+                return False
+        return False
