@@ -1,0 +1,1 @@
+"""Recorded traffic as a feed: reading files, what the books are as they play, invented market records."""

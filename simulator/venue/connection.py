@@ -1,0 +1,78 @@
+"""One client's websocket: a bounded outbox and the task that empties it.
+
+A thin shell: what a client's frame means is `protocol.py`'s, whom a frame concerns is `hub.py`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+
+from aiohttp import WSMsgType, web
+
+from simulator.venue.protocol import Subscription
+
+
+class Connection:
+    """One websocket. `pending_bytes` counts what was queued and not yet taken by the transport."""
+
+    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport, max_bytes: int) -> None:
+        self.subscription = Subscription()
+        self.markets: Counter[str] = Counter()
+        self.pending_bytes = 0
+        self.progress_s = 0.0
+        self._socket = socket
+        self._transport = transport
+        self._max_bytes = max_bytes
+        self._outbox: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+        self._clock = asyncio.get_running_loop().time
+
+    def queue(self, data: bytes) -> bool:
+        """Queues a text frame; False: the client does not read, the connection was cut instead."""
+        if self.gone:
+            return True
+        if self.pending_bytes and self.pending_bytes + len(data) > self._max_bytes:
+            self.cut()
+            return False
+        if not self._outbox:
+            self.progress_s = self._clock()
+        self._outbox.append(data)
+        self.pending_bytes += len(data)
+        self._wake.set()
+        return True
+
+    async def write(self, taken: asyncio.Event) -> None:
+        """Sends what is queued until the socket is gone; sets `taken` whenever the transport took a frame."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._outbox:
+                data = self._outbox.popleft()
+                try:
+                    await self._socket.send_frame(data, WSMsgType.TEXT)
+                except ConnectionError:
+                    # The reading side sees the same end and takes the connection away.
+                    self._outbox.clear()
+                    taken.set()
+                    return
+                self.pending_bytes -= len(data)
+                self.progress_s = self._clock()
+                taken.set()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the connection is ending or has ended."""
+        return self._transport.is_closing()
+
+    def cut(self) -> None:
+        """Ends the connection at once, without a close frame: the client sees 1006."""
+        self._outbox.clear()
+        self._transport.abort()
+
+    async def close(self, code: int, reason: str = "") -> None:
+        """Closes with a close frame; 1006 cuts."""
+        if code == 1006:
+            self.cut()
+            return
+        await self._socket.close(code=code, message=reason.encode())
