@@ -2,3 +2,7 @@
 
 Imports nothing of ours but `marketdata.errors`.
 """
+
+from marketdata.embedded.server import EmbeddedServer
+
+__all__ = ["EmbeddedServer"]
