@@ -9,6 +9,7 @@
     ├── EntryError             an entry of a stream that does not follow the contract
     ├── ContractError          the Redis server holds streams of another contract
     ├── RedisAwayError         Redis cannot be reached
+    ├── RedisRefusedError      Redis answers, but refuses this client
     ├── EmbeddedServerError    the private server cannot be started
     └── CaptureError           a recording that cannot be played
 
@@ -53,6 +54,10 @@ class ContractError(BookstreamError):
 
 class RedisAwayError(BookstreamError):
     """Redis cannot be reached; nothing was lost so far, it will be tried again."""
+
+
+class RedisRefusedError(BookstreamError):
+    """Redis refuses this client; nothing was written; check user, password and database in REDIS_URL."""
 
 
 class EmbeddedServerError(BookstreamError):

@@ -70,8 +70,8 @@ class EmbeddedServer:
         """`acquire` that leaves the event loop free while it waits."""
         server = cls.named(name)
         try:
-            while not server.try_ready():
-                await asyncio.sleep(_POLL_S)  # noqa: ASYNC110 - other processes set no event
+            while not server.try_ready():  # noqa: ASYNC110 - other processes set no event
+                await asyncio.sleep(_POLL_S)
         except BaseException:
             server.release()
             raise
