@@ -41,11 +41,10 @@ class SimulateSettings(CommandSettings):
         metavar="HOST:PORT",
     )
     capture: tuple[Annotated[Path, AfterValidator(_existing_file)], ...] = argument(
-        ...,
-        "Captures of the market channel to play, plain or .gz.",
+        (),
+        "Captures of the market channel to play, plain or .gz; at least one.",
         allowed="one or more files",
         metavar="FILE",
-        min_length=1,
     )
     speed: float = argument(1, "1 plays at the pace of the recording, 2 twice as fast, 0 flat out.", ge=0)
     loop: bool = argument(False, "Begin again at the end.")

@@ -1,8 +1,8 @@
 """Gamma's answers: which events or markets a query selects, in which order and on which page.
 
 Pure. Source: the Gamma documentation; as public clients report: the keyset forms take the cursor as
-`after_cursor` (a parameter named `cursor` is ignored), refuse `offset`, cut pages at 100 and leave `next_cursor`
-out on the last page. Parameters that are not known are ignored, as the venue does.
+`after_cursor` (a parameter named `cursor` is ignored), refuse `offset`, cut pages at 100 and leave
+`next_cursor` out on the last page. Parameters that are not known are ignored, as the venue does.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def _markets(events: Sequence[Row], query: Query) -> list[Row]:
     if wanted := _values(query, "tag_id"):
         events = [event for event in events if any(tag["id"] in wanted for tag in event.get("tags", ()))]
     rows = _selected(all_markets(events), query)
-    if wanted := {padded_condition_id(value) for value in _values(query, "condition_ids")}:
-        rows = [row for row in rows if padded_condition_id(row["conditionId"]) in wanted]
+    if ids := {padded_condition_id(value) for value in _values(query, "condition_ids")}:
+        rows = [row for row in rows if padded_condition_id(row["conditionId"]) in ids]
     return rows
 
 

@@ -1,7 +1,7 @@
 """One connection's rules on the market channel: what a client's frame changes, and what is answered.
 
-Pure: texts in, answers out. Source: Polymarket's market channel documentation; the texts INVALID OPERATION and
-NO NEW ASSETS, the empty dump, close code 1008 and the cut for large frames as public clients report them.
+Pure: texts in, answers out. Source: Polymarket's market channel documentation; the texts INVALID OPERATION
+and NO NEW ASSETS, the empty dump, close code 1008 and the cut for large frames as public clients report them.
 """
 
 from __future__ import annotations

@@ -51,9 +51,7 @@ class Rest:
     async def _ok(self, _request: web.Request) -> web.Response:
         return json_answer("OK")
 
-    def _query(
-        self, page: Callable[[Any, gamma.Query], object]
-    ) -> Callable[[web.Request], Any]:
+    def _query(self, page: Callable[[Any, gamma.Query], object]) -> Callable[[web.Request], Any]:
         async def handler(request: web.Request) -> web.Response:
             try:
                 return json_answer(page(self._feed.events(), list(request.query.items())))
@@ -78,7 +76,11 @@ class Rest:
         if not wanted.startswith("0x"):
             return _one([row for row in gamma.all_markets(self._feed.events()) if row["id"] == wanted])
         row = self._row_of(padded_condition_id(wanted))
-        return json_answer({"error": "market not found"}, status=404) if row is None else json_answer(clob_market(row))
+        return (
+            json_answer({"error": "market not found"}, status=404)
+            if row is None
+            else json_answer(clob_market(row))
+        )
 
     async def _book(self, request: web.Request) -> web.Response:
         token_id = request.query.get("token_id", "")
@@ -157,7 +159,11 @@ def json_answer(body: object, *, status: int = 200) -> web.Response:
 
 
 def _one(rows: list[Mapping[str, Any]]) -> web.Response:
-    return json_answer(rows[0]) if rows else json_answer({"type": "not found error", "error": "not found"}, status=404)
+    return (
+        json_answer(rows[0])
+        if rows
+        else json_answer({"type": "not found error", "error": "not found"}, status=404)
+    )
 
 
 def _json_bytes(body: bytes, *, status: int = 200) -> web.Response:

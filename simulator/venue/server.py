@@ -78,6 +78,11 @@ class VenueServer:
             asked = None
         code = asked.get("code", 1006) if isinstance(asked, dict) else None
         # 1004 and 1005 cannot be sent; 1006 stands for a cut.
-        if not (isinstance(code, int) and (1000 <= code <= 1014 or 3000 <= code <= 4999)) or code in (1004, 1005):
-            return json_answer({"error": 'a JSON object was expected, as {"code": 1006} or {"code": 1001}'}, status=400)
+        if not (isinstance(code, int) and (1000 <= code <= 1014 or 3000 <= code <= 4999)) or code in (
+            1004,
+            1005,
+        ):
+            return json_answer(
+                {"error": 'a JSON object was expected, as {"code": 1006} or {"code": 1001}'}, status=400
+            )
         return json_answer({"closed": await self.hub.drop(code), "code": code})
