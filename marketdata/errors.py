@@ -6,6 +6,7 @@
     │   └── DecimalError       a price or size that is not a decimal number
     ├── CatalogError           a market that cannot be described, or a catalog that disagrees
     │   └── StrikeError        a title, question and slug that name different strikes
+    ├── DiscoveryError         the list of markets cannot be read
     ├── EntryError             an entry of a stream that does not follow the contract
     ├── ContractError          the Redis server holds streams of another contract
     ├── RedisAwayError         Redis cannot be reached
@@ -42,6 +43,10 @@ class CatalogError(BookstreamError):
 
 class StrikeError(CatalogError):
     """A market's title, question and slug name different strikes; it was left out of its family."""
+
+
+class DiscoveryError(BookstreamError):
+    """The list of markets cannot be read; the markets known so far stay in use, it will be tried again."""
 
 
 class EntryError(BookstreamError):

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import orjson
 
 from marketdata.errors import CatalogError
+from marketdata.venue import padded_condition_id
 
 Winner = Literal[0, 1, "split"]
 State = Literal["open", "paused", "closed", "resolved"]
@@ -86,6 +87,19 @@ def figure(row: Mapping[str, Any], *names: str) -> float:
             if 0 <= number < float("inf"):
                 return number
     return 0.0
+
+
+def condition_id(row: Mapping[str, Any]) -> str:
+    """The condition id as 0x and 64 hex digits.
+
+    Raises:
+        CatalogError: it is none.
+    """
+    padded = padded_condition_id(text(row, "conditionId"))
+    body = padded.removeprefix("0x")
+    if len(body) != 64 or not all(digit in "0123456789abcdef" for digit in body):
+        raise CatalogError(f"conditionId {text(row, 'conditionId')[:80]!r} is not 0x and 64 hex digits")
+    return padded
 
 
 def version(row: Mapping[str, Any]) -> Literal["v1", "v2"]:

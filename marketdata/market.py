@@ -13,7 +13,6 @@ from marketdata.errors import CatalogError
 from marketdata.families import FamilyKind, Listing, family_of
 from marketdata.gamma_fields import State, Winner
 from marketdata.partitions import partition_of
-from marketdata.venue import padded_condition_id
 
 __all__ = ["FeeSchedule", "Market", "State", "Winner", "market_from_gamma"]
 
@@ -151,7 +150,7 @@ def market_from_gamma(row: Mapping[str, Any], event: Mapping[str, Any] | None, p
     if event is None:
         own = row.get("events")
         event = own[0] if isinstance(own, list) and own and isinstance(own[0], Mapping) else {}
-    condition_id = _condition_id(row)
+    condition_id = gamma.condition_id(row)
     outcomes, tokens = gamma.outcomes(row), gamma.tokens(row)
     state, winner = gamma.state(row)
     neg_risk = gamma.flag(row, "negRisk")
@@ -215,14 +214,6 @@ def market_from_gamma(row: Mapping[str, Any], event: Mapping[str, Any] | None, p
         left_out=family.left_out,
         partition=partition_of(family.key, partitions),
     )
-
-
-def _condition_id(row: Mapping[str, Any]) -> str:
-    padded = padded_condition_id(gamma.text(row, "conditionId"))
-    body = padded.removeprefix("0x")
-    if len(body) != 64 or not all(digit in "0123456789abcdef" for digit in body):
-        raise CatalogError(f"conditionId {gamma.text(row, 'conditionId')[:80]!r} is not 0x and 64 hex digits")
-    return padded
 
 
 def _tag_ids(row: Mapping[str, Any]) -> tuple[str, ...]:
