@@ -102,11 +102,6 @@ class Books:
         for condition_id, price in last_trades.items():
             self.market(condition_id).last_trade_price = price
 
-    def reopen(self) -> None:
-        """Forgets resolutions, for another pass of the recording."""
-        for market in self.markets.values():
-            market.winner = ""
-
     def socket_book(self, token_id: str) -> bytes | None:
         """The token's book as the initial dump has it; None without one, or once the market is resolved."""
         book = self.tokens.get(token_id)

@@ -57,7 +57,6 @@ class CapturedFeed:
         self._loop = loop
         self._sleep = sleep
         self._clock = clock
-        self._books = Books()
         self._answers: dict[str, bytes] = {}
         self._state: Literal["waiting", "playing", "done"] = "waiting"
         self._frames_sent = 0
@@ -67,14 +66,7 @@ class CapturedFeed:
         self._market_of = {
             token_id: market.condition_id for market in self._markets for token_id in market.tokens
         }
-        for capture in reversed(captures):
-            for condition_id, findings in capture.findings.items():
-                state = self._books.market(condition_id)
-                state.neg_risk, state.tick_size = findings.neg_risk, findings.tick_size
-        for market in self._markets:
-            state = self._books.market(market.condition_id)
-            told = (market.announced or {}).get("order_price_min_tick_size")
-            state.tick_size = state.tick_size or (str(told) if told else TICK_SIZES[0])
+        self._books = self._books_at_start()
 
     def events(self) -> Sequence[Mapping[str, Any]]:
         return gamma_events(self._markets, self._books.markets)
@@ -109,9 +101,23 @@ class CapturedFeed:
             if not self._loop:
                 break
             await self._sleep(LOOP_PAUSE_S)
-            self._books.reopen()
+            # A pass knows nothing of the one before: no token has a book until its first one is played again.
+            self._books, self._answers = self._books_at_start(), {}
         self._state = "done"
         _log.info("play is done", frames_sent=self._frames_sent)
+
+    def _books_at_start(self) -> Books:
+        books = Books()
+        for capture in reversed(self._captures):
+            for condition_id, findings in capture.findings.items():
+                state = books.market(condition_id)
+                state.neg_risk, state.tick_size = findings.neg_risk, findings.tick_size
+                state.version = findings.version
+        for market in self._markets:
+            state = books.market(market.condition_id)
+            told = (market.announced or {}).get("order_price_min_tick_size")
+            state.tick_size = state.tick_size or (str(told) if told else TICK_SIZES[0])
+        return books
 
     async def _wait_for(self, audience: Audience) -> None:
         await audience.until(lambda: audience.accepted > 0)

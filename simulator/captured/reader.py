@@ -1,11 +1,13 @@
 """Files of recorded traffic to rows: the exact bytes of a frame, when it came, whether it came over REST.
 
 Formats: an object or array a line; one JSON array of messages or wrapped records over many lines; one
-pretty-printed object; any of them gzipped. Wrappers: {receivedAt, payloadUtf8}; {t, dir, data}, of which `recv`
-is the venue's; {…, receivedAtMs, kind: "ws_message", data}; {kind: "ws" or "rest_book", message}. A payload that
-is a string is the frame byte for byte; a payload that is an object, and an element of an array over many lines,
-are written again compactly. An object with bids and asks but no event_type is a REST answer. Text frames and
-empty arrays are answers to the client that recorded them, so they are left out, as is what that client sent.
+pretty-printed object; any of them gzipped. Wrappers: {receivedAt, payloadUtf8}; {t, dir, data}, of which
+`recv` is the venue's; {…, receivedAtMs, kind: "ws_message", data}; {kind: "ws" or "rest_book", message}.
+
+A payload that is a string is the frame byte for byte; a payload that is an object, and an element of an array
+over many lines, are written again compactly. An object with bids and asks but no event_type is a REST answer.
+Text frames and empty arrays are answers to the client that recorded them, so they are left out, as is what
+that client sent.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice, product
+from itertools import chain, islice, product
 from typing import Final
 
 from marketdata.decimals import to_micros
@@ -23,6 +23,9 @@ from simulator.captured.reader import Message
 
 TICK_SIZES: Final = ("0.01", "0.001", "0.005", "0.0025", "0.0001", "0.1")
 """All that the venue has used, the commonest first."""
+
+LAST_TRADE_SEARCHES: Final = 50
+"""Markets of a recording for which every possible last trade price is tried: 50 ms each."""
 
 TRADES_AHEAD: Final = 3
 """One fill may be told as several trades; the hash has the last of them."""
@@ -58,11 +61,13 @@ class Findings:
     Attributes:
         neg_risk: False where no hash covers it.
         tick_size: at the start of the recording.
+        version: "v2" for protocol v2, else empty.
         form: of the hashes; None where none verified.
     """
 
     neg_risk: bool = False
     tick_size: str = ""
+    version: str = ""
     form: HashForm | None = None
     failures: int = 0
 
@@ -74,6 +79,7 @@ class Study:
     markets: dict[str, Findings] = field(default_factory=dict)
     _books: Books = field(default_factory=Books)
     _finest: dict[str, str] = field(default_factory=dict)
+    _searches_left: int = LAST_TRADE_SEARCHES
 
     def frame(self, place: int, messages: Sequence[Message], trades: UpcomingTrades) -> dict[str, str]:
         """Takes in one frame; gives the last trade prices that are in force from it on, by condition id.
@@ -96,6 +102,7 @@ class Study:
             match message.get("event_type"):
                 case "book":
                     findings.tick_size = findings.tick_size or str(message.get("tick_size") or "")
+                    findings.version = findings.version or str(message.get("version") or "")
                     self._see_prices(market, [*message["bids"], *message["asks"]])
                     token_id = str(message["asset_id"])
                     state = self._books.market(market)
@@ -123,26 +130,39 @@ class Study:
         if not book.hash or findings.failures >= SEARCHES_A_MARKET:
             return
         state = self._books.market(book.market)
+        tick_size = state.tick_size or findings.tick_size
         last_trades = _unique([state.last_trade_price, *_candidates(trades), ""])
-        if findings.form is None:
-            tick_size = state.tick_size or findings.tick_size
-            ticks: Sequence[str] = (tick_size,) if tick_size else TICK_SIZES
-            tries = product(HASH_FORMS, (False, True), ticks, last_trades)
+        tries: Iterable[Try]
+        if findings.form is not None:
+            tries = product((findings.form,), (findings.neg_risk,), (tick_size,), last_trades)
         else:
-            known = state.tick_size or findings.tick_size
-            tries = product((findings.form,), (findings.neg_risk,), (known,), last_trades)
-        for form, neg_risk, tick_size, last_trade in tries:
-            if form != "full" and last_trade != last_trades[0]:
-                continue
-            if _hash(token_id, book, state, form, neg_risk, tick_size, last_trade) == book.hash:
+            ticks = (tick_size,) if tick_size else TICK_SIZES
+            tries = product(HASH_FORMS, (False, True), ticks, last_trades)
+            if self._is_last_trade_unknown(findings, state, trades):
+                self._searches_left -= 1
+                finest = (tick_size or self._finest[book.market],)
+                tries = chain(tries, product(("full",), (False, True), finest, _every_last_trade()))
+        for form, neg_risk, tick, last_trade in tries:
+            if _hash(token_id, book, state, form, neg_risk, tick, last_trade) == book.hash:
                 findings.form, findings.failures = form, 0
                 if form != "bare":
                     findings.neg_risk = neg_risk
-                    findings.tick_size = findings.tick_size or tick_size
+                    findings.tick_size = findings.tick_size or tick
                 if form == "full":
                     state.last_trade_price = last_trade
                 return
         findings.failures += 1
+
+    def _is_last_trade_unknown(self, findings: Findings, state: MarketState, trades: Sequence[str]) -> bool:
+        told = state.last_trade_price or trades or findings.failures
+        return not told and self._searches_left > 0
+
+
+Try = tuple[HashForm, bool, str, str]
+
+
+def _every_last_trade() -> Iterator[str]:
+    return (f"0.{thousandths:03d}" for thousandths in range(1, 1000))
 
 
 def _candidates(prices: Iterable[str]) -> Iterator[str]:
