@@ -12,6 +12,7 @@ from marketdata.families.price import (
     sibling_event_slug,
     strike_in,
     title_of_price_event,
+    title_of_price_market,
 )
 from marketdata.families.settlement import Rules, rules_of, spell
 from marketdata.families.strikes import Strike
@@ -109,16 +110,12 @@ def family_of(listing: Listing) -> Family:
 
 def _settlement(listing: Listing, own: Rules) -> Settlement | None:
     """The price family of the event, or of a market that comes without one."""
-    title = title_of_price_event(listing.event_title if listing.event_id else listing.question)
-    if title is None:
-        return None
-    shape, asset, when = title
     if not listing.event_id:
-        return settlement_of(shape, asset, when, slugs=(listing.slug,), rules=(own,), end=listing.end)
-    return settlement_of(
-        shape,
-        asset,
-        when,
+        alone = title_of_price_market(listing.question)
+        return alone and settlement_of(*alone, slugs=(listing.slug,), rules=(own,), end=listing.end)
+    title = title_of_price_event(listing.event_title)
+    return title and settlement_of(
+        *title,
         slugs=(listing.event_slug,),
         rules=(rules_of(listing.event_description, listing.event_source), own),
         end=listing.event_end or listing.end,

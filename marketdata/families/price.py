@@ -23,9 +23,11 @@ from marketdata.families.settlement import (
 )
 from marketdata.families.strikes import Asked, Shape, Strike, asked, strike_of_label, strike_of_slug
 
+# An event of a single market has that market's question for a title ("Will ..."), which `asked` reads.
+_ASSET: Final = r"(?!will )(?P<asset>[\w$][\w .&'-]*?)"
 _TITLES: Final[tuple[tuple[Shape, re.Pattern[str]], ...]] = (
-    ("threshold", re.compile(r"(?P<asset>.+?) above (?:_+|\$?[\d,.]+[kmb]?) on (?P<when>.+?)\?", re.I)),
-    ("range", re.compile(r"(?P<asset>.+?) price on (?P<when>.+?)\?", re.I)),
+    ("threshold", re.compile(rf"{_ASSET} above (?:_+|\$?[\d,.]+[kmb]?) on (?P<when>.+?)\?", re.I)),
+    ("range", re.compile(rf"{_ASSET} price on (?P<when>.+?)\?", re.I)),
 )
 _SLUG_DAY: Final = re.compile(r"-on-([a-z]+-\d{1,2}(?:-\d{4})?(?:-\d{1,2}(?:am|pm)-et)?)(?:-\d+)*$", re.ASCII)
 _SIBLINGS: Final = re.compile(r"([a-z0-9-]+?)-(above|price)-on-([a-z]+-\d.*)", re.ASCII)
@@ -65,11 +67,16 @@ def title_of_price_event(title: str) -> tuple[Shape, str, str] | None:
     for shape, pattern in _TITLES:
         if match := pattern.fullmatch(title.strip()):
             return shape, match["asset"], match["when"]
+    return title_of_price_market(title)
+
+
+def title_of_price_market(question: str) -> tuple[Shape, str, str] | None:
+    """Shape, asset and day of a market's question; None for markets of other kinds."""
     try:
-        only = asked(title)
+        asks = asked(question)
     except StrikeError:
         return None
-    return (only.shape, only.asset, only.when) if only else None
+    return (asks.shape, asks.asset, asks.when) if asks else None
 
 
 def settlement_of(
