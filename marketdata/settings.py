@@ -8,22 +8,22 @@ A trailing underscore keeps a name out of Python's way and is no part of the fla
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator
 from pydantic.fields import Field, FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from marketdata import redis_target
+from marketdata.errors import SettingsError
 from marketdata.partitions import DEFAULT_PARTITIONS, MAX_PARTITIONS
+from marketdata.redis_target import RedisTarget
 
 ENV_FILE: Final = ".env"
 THIS_RUN: Final = "This run"
 
 REDIS: Final = "Redis"
 LOGS: Final = "Logs"
-
-_REDIS_URL: Final = re.compile(r"(?:rediss?|unix)://\S+|embedded://[a-z0-9-]{0,32}", re.ASCII)
 
 
 def setting(
@@ -39,7 +39,7 @@ def setting(
     """Declares a setting: a flag, an environment variable and a key of `.env`.
 
     Args:
-        default: its value where nobody gave one; `...` if somebody must.
+        default: its value where nobody gave one.
         description: one sentence for `--help`, `bookstream config` and `.env.example`.
         group: the heading it stands under.
         allowed: what may be given, in words, where type and constraints do not say it.
@@ -79,16 +79,20 @@ class CrossedError(ValueError):
 
 def _split_at_commas(given: object) -> object:
     """ "a, b" as ("a", "b"); what is not text is left to the type check."""
-    return tuple(word.strip() for word in given.split(",") if word.strip()) if isinstance(given, str) else given
+    return (
+        tuple(word.strip() for word in given.split(",") if word.strip()) if isinstance(given, str) else given
+    )
 
 
 def _lower(given: object) -> object:
     return given.lower() if isinstance(given, str) else given
 
 
-def _known_scheme(url: str) -> str:
-    if not _REDIS_URL.fullmatch(url):
-        raise ValueError("not a URL of a kind that is known")
+def _usable_redis_url(url: str) -> str:
+    try:
+        RedisTarget.parse(url)
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
     return url
 
 
@@ -97,7 +101,7 @@ CommaSplit: Final = BeforeValidator(_split_at_commas)
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
 LogFormat = Annotated[Literal["console", "json"], BeforeValidator(_lower)]
-RedisUrl = Annotated[str, AfterValidator(_known_scheme)]
+RedisUrl = Annotated[str, AfterValidator(_usable_redis_url)]
 
 
 class _WithoutOneRun(PydanticBaseSettingsSource):
@@ -160,7 +164,7 @@ class RedisSettings(CommandSettings):
         "embedded://default",
         "The Redis that holds the streams; embedded://NAME is a private server that starts by itself.",
         REDIS,
-        allowed="redis://HOST:PORT/DB, rediss://…, unix://PATH or embedded://NAME (a-z, 0-9 and -)",
+        allowed=redis_target.ALLOWED,
         metavar="URL",
         secret=True,
     )

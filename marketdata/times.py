@@ -9,7 +9,9 @@ from typing import Final
 from marketdata.entries import EntryId
 from marketdata.errors import SettingsError
 
-WAYS_TO_SAY_WHEN: Final = "2h (also 90s, 15m, 1d, 1h30m: that long ago), now, 2026-01-31T12:00Z, or a stream id"
+WAYS_TO_SAY_WHEN: Final = (
+    "2h (also 90s, 15m, 1d, 1h30m: that long ago), now, 2026-01-31T12:00Z, or a stream id"
+)
 """What `parse_when` takes, for messages."""
 
 _UNIT_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -24,8 +26,8 @@ def parse_when(text: str, now_ms: int) -> EntryId:
 
     Args:
         text: "2h" or "-2h" (both: two hours ago; units ms, s, m, h, d, w, also joined as "1h30m"), "now",
-            an ISO 8601 date or time (without a zone: UTC), or a stream id ("1700000000000-3", "1700000000000",
-            "0": from the beginning).
+            an ISO 8601 date or time (without a zone: UTC), or a stream id ("1700000000000-3",
+            "1700000000000", "0": from the beginning).
         now_ms: what "now" and "ago" refer to, Unix milliseconds.
 
     Raises:
@@ -49,7 +51,9 @@ def parse_when(text: str, now_ms: int) -> EntryId:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     since_1970 = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return _since_1970((since_1970.days * 86_400 + since_1970.seconds) * 1000 + since_1970.microseconds // 1000, text)
+    return _since_1970(
+        (since_1970.days * 86_400 + since_1970.seconds) * 1000 + since_1970.microseconds // 1000, text
+    )
 
 
 def _since_1970(ms: int, text: str) -> EntryId:

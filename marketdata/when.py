@@ -20,4 +20,4 @@ def _readable(text: str) -> str:
 
 
 When = Annotated[str, AfterValidator(_readable)]
-"""Text that `parse_when` takes. It stays text, so that "2h" is counted from when the command begins to read."""
+"""Text that `parse_when` takes; it stays text, so that "2h" counts from when the command begins to read."""

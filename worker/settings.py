@@ -19,7 +19,9 @@ OWNERSHIP: Final = "Ownership"
 _HTTP: Final = r"^https?://[^\s/]\S*$"
 
 TagIds = Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")], ...], CommaSplit]
-Slugs = Annotated[tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,300}$")], ...], CommaSplit]
+Slugs = Annotated[
+    tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,300}$")], ...], CommaSplit
+]
 ConditionIds = Annotated[
     tuple[Annotated[str, StringConstraints(pattern=r"^0[xX][0-9a-fA-F]{62}(?:[0-9a-fA-F]{2})?$")], ...],
     CommaSplit,
@@ -63,7 +65,11 @@ class WorkerSettings(RedisSettings):
     )
     catalog_refresh_s: float = setting(300, "The catalog is read again this often.", MARKETS, ge=1, le=86_400)
     filter_tag_ids: TagIds = setting(
-        (), "Only events with one of these tags.", MARKETS, allowed="numbers with commas between", metavar="IDS"
+        (),
+        "Only events with one of these tags.",
+        MARKETS,
+        allowed="numbers with commas between",
+        metavar="IDS",
     )
     filter_event_slugs: Slugs = setting(
         (), "Only these events.", MARKETS, allowed="slugs with commas between", metavar="SLUGS"

@@ -1,0 +1,38 @@
+# Everything stays inside .venv; `make help` lists the targets.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(STAMP) ## make .venv and install everything into it
+
+demo: $(STAMP) ## run everything in this terminal on a simulated venue (ARGS="--headless" passes more)
+	$(BIN)/bookstream up --venue simulated $(ARGS)
+
+test: $(STAMP) ## run the tests (ARGS="tests/unit -k book" chooses)
+	PYTHONFAULTHANDLER=1 $(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) ## formatting, lint, types and tests, as CI does
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PYTHONFAULTHANDLER=1 $(BIN)/python -m pytest $(ARGS)
+
+# The stamp is written last, so an installation that broke off is made again.
+$(STAMP): pyproject.toml constraints.txt
+	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
+	  echo "make: $(PYTHON) is not here; install Python 3.11 or newer, or say make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: $(PYTHON) is $$("$(PYTHON)" -V 2>&1), but 3.11 or newer is needed; say make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "make: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,native]" -c constraints.txt
+	@touch $@

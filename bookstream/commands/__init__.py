@@ -1,0 +1,21 @@
+"""One module a command, each with `main(argv) -> exit code`; bodies are imported when they run.
+
+May import all packages; imported by `bookstream.cli` alone, a module at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+SUMMARIES: Final[Mapping[str, str]] = {
+    "up": "run everything in this terminal: worker, Redis, dashboard",
+    "worker": "read the venue's order books and write them to Redis Streams",
+    "tail": "print the entries of markets as they are written",
+    "verify": "prove that nothing is missing, doubled or out of order in the streams",
+    "simulate": "stand in for the venue: play captured traffic on a port of this machine",
+    "redis-url": "print where other programs reach the Redis that is in use",
+    "config": "show all settings in force, and where each comes from",
+    "version": "print the version",
+}
+"""What each command does, in one line."""
