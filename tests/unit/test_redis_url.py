@@ -111,7 +111,7 @@ async def test_clients_never_send_twice_and_speak_one_protocol() -> None:
         client = open_redis(target, client_name="test", socket_timeout_s=7)
         with open_redis_sync(target, client_name="test", socket_timeout_s=7) as blocking:
             for connection in (
-                client.connection_pool.make_connection(),
+                client.connection_pool.make_connection(),  # type: ignore[no-untyped-call]
                 blocking.connection_pool.make_connection(),
             ):
                 assert connection.retry.get_retries() == 0
