@@ -20,7 +20,7 @@ _LIBRARY_LEVEL: Final = logging.WARNING
 
 def get_logger(name: str) -> FilteringBoundLogger:
     """A logger whose lines say `name`; what else a line says are keyword arguments of the call."""
-    return cast(FilteringBoundLogger, structlog.get_logger(logger=name))
+    return cast(FilteringBoundLogger, structlog.get_logger(logger_name=name))
 
 
 def configure_logs(
@@ -40,6 +40,7 @@ def configure_logs(
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        _name_logger,
         _stamp,
     ]
     finish: list[Processor] = (
@@ -64,7 +65,7 @@ def configure_logs(
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, _name_library],
+            foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *finish],
         )
     )
@@ -78,10 +79,13 @@ def _stamp(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return event
 
 
-def _name_library(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+def _name_logger(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     record = event.get("_record")
     if isinstance(record, logging.LogRecord):
         event["logger"] = record.name
+    elif "logger_name" in event:
+        # structlog keeps the word "logger" to itself where a logger is made.
+        event["logger"] = event.pop("logger_name")
     return event
 
 
