@@ -15,6 +15,7 @@ from marketdata.errors import StrikeError
 from marketdata.families.settlement import (
     Rules,
     When,
+    asset_name,
     settlement_time,
     spell,
     utc,
@@ -39,7 +40,7 @@ class Settlement:
 
     Attributes:
         shape: of this event or market; ladders and ranges of one settlement are one family.
-        asset: as the title spells it, "Bitcoin".
+        asset: "Bitcoin", see `asset_name`.
         source: "Binance BTC/USDT"; empty where nothing says.
         moment: when it settles; None where the texts leave it open.
         problem: why the title's family cannot be used; empty where it can.
@@ -66,7 +67,7 @@ def title_of_price_event(title: str) -> tuple[Shape, str, str] | None:
     """
     for shape, pattern in _TITLES:
         if match := pattern.fullmatch(title.strip()):
-            return shape, match["asset"], match["when"]
+            return shape, asset_name(match["asset"]), match["when"]
     return title_of_price_market(title)
 
 
@@ -76,7 +77,7 @@ def title_of_price_market(question: str) -> tuple[Shape, str, str] | None:
         asks = asked(question)
     except StrikeError:
         return None
-    return (asks.shape, asks.asset, asks.when) if asks else None
+    return (asks.shape, asset_name(asks.asset), asks.when) if asks else None
 
 
 def settlement_of(
@@ -121,7 +122,7 @@ def strike_in(settlement: Settlement, question: str, label: str, slug: str, rule
 def _agree_with_family(settlement: Settlement, asks: Asked, slug: str, rules: Rules, end: str) -> None:
     if settlement.problem:
         raise StrikeError(settlement.problem)
-    if asks.asset.lower() != settlement.asset.lower():
+    if asset_name(asks.asset).lower() != settlement.asset.lower():
         raise StrikeError(
             f"the question asks about {asks.asset[:40]!r}, its event about {settlement.asset!r}"
         )

@@ -22,16 +22,17 @@ NOMINAL: Final = timedelta(hours=24)
 """An endDate may be the day only; further than this from the settlement it names another day."""
 
 _SYMBOLS: Final = {
-    "bitcoin": "BTC",
-    "ethereum": "ETH",
-    "solana": "SOL",
-    "xrp": "XRP",
-    "dogecoin": "DOGE",
-    "bnb": "BNB",
-    "cardano": "ADA",
-    "chainlink": "LINK",
-    "hyperliquid": "HYPE",
+    "Bitcoin": "BTC",
+    "Ethereum": "ETH",
+    "Solana": "SOL",
+    "XRP": "XRP",
+    "Dogecoin": "DOGE",
+    "BNB": "BNB",
+    "Cardano": "ADA",
+    "Chainlink": "LINK",
+    "Hyperliquid": "HYPE",
 }
+_NAMES: Final = {word.lower(): name for name, symbol in _SYMBOLS.items() for word in (name, symbol)}
 _PAIR: Final = re.compile(r"\b([A-Z0-9]{2,10}?)[/_]?(USDT|USDC|FDUSD|USD)\b")
 _CANDLE: Final = re.compile(r"\b(any )?(?:Binance )?(\d+)[- ](minute|hour|day)s? candle", re.I)
 _FIELD: Final = re.compile(r"final [\"“”']?(\w+)[\"“”']? price", re.I)
@@ -108,9 +109,15 @@ def _source(description: str, resolution_source: str) -> tuple[str, str]:
     return f"{address.hostname}{address.path}".rstrip("/"), ""
 
 
+def asset_name(text: str) -> str:
+    """One spelling an asset: "$ETH", "ETH" and "ethereum" are "Ethereum"; unknown ones stay as they are."""
+    bare = text.strip().removeprefix("$")
+    return _NAMES.get(bare.lower(), bare)
+
+
 def wrong_pair(asset: str, base: str) -> bool:
-    """Whether a pair's first half is known not to be the asset's symbol."""
-    known = _SYMBOLS.get(asset.lower())
+    """Whether a pair's first half is known not to be the symbol of this asset (of `asset_name`)."""
+    known = _SYMBOLS.get(asset)
     return bool(base) and known is not None and known != base
 
 

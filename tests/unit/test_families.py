@@ -91,9 +91,12 @@ def test_no_recorded_market_of_the_clob_is_bound_by_mistake() -> None:
     ]
     rows = [*page, *singles]
     assert len(rows) == 102
-    for row in rows:
-        family = family_of(from_clob(row))
-        assert family.kind in ("market", "neg-risk"), row["question"]
+    families = {row["question"]: family_of(from_clob(row)) for row in rows}
+    ladder_of_2022 = families.pop("Will the price of $ETH be above $1200 on December 30?")
+    assert ladder(ladder_of_2022) == ("threshold", "1200", "", "")
+    assert ladder_of_2022.key == "price:ethereum:Binance ETH/USDT:2022-12-30T17:00:00Z"
+    for question, family in families.items():
+        assert family.kind in ("market", "neg-risk"), question
         assert (family.lower, family.upper, family.left_out) == ("", "", "")
 
 
