@@ -13,6 +13,7 @@ import pytest
 
 from bookstream.facts import facts_of
 from bookstream.settings import MODELS
+from marketdata.settings import CommandSettings
 
 
 def _docker_answers() -> bool:
@@ -46,7 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["PYTHONFAULTHANDLER"] = "1"
     for model in MODELS.values():
         # A developer's .env and variables are not the test's.
-        model.model_config["env_file"] = None
+        for ancestor in model.__mro__:
+            if issubclass(ancestor, CommandSettings):
+                ancestor.model_config["env_file"] = None
         for facts in facts_of(model).values():
             os.environ.pop(facts.env, None)
 

@@ -15,6 +15,7 @@ from bookstream import cli
 from bookstream.commands import SUMMARIES
 from bookstream.facts import facts_of
 from bookstream.settings import MODELS
+from marketdata.errors import CaptureError, ContractError, RedisAwayError, SettingsError
 
 ROOT = Path(__file__).parents[2]
 BOUND_S = 30
@@ -118,6 +119,26 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert out == ""
     assert err.startswith(line)
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SettingsError("a\nb"), 2),
+        (CaptureError("a\nb"), 2),
+        (ContractError("a\nb"), 1),
+        (RedisAwayError("a\nb"), 1),
+    ],
+)
+def test_an_error_on_purpose_is_one_line(
+    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_argv: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "_dispatch", fail)
+    assert cli.main(["verify"]) == code
+    assert capsys.readouterr().err == "bookstream verify: a b\n"
 
 
 def test_the_same_mistake_in_each_place(tmp_path: Path) -> None:
