@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Backoff:
-    """Doubling delays with jitter: d = first, 2 first, … longest; a delay is d/2 plus random up to d/2, at least `first`.
+    """Doubling delays with jitter.
+
+    d = first, 2 first, 4 first, … longest; a delay is d/2 plus random up to d/2, but at least `first`.
 
     Reset it only after good data: a server that accepts and closes would otherwise be hammered.
     """

@@ -7,7 +7,7 @@ its own market, never the connection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -161,7 +161,9 @@ def parse_frame(frame: bytes) -> list[Message]:
     if isinstance(parsed, dict):
         return [_message(parsed)]
     return [
-        _message(item) if isinstance(item, dict) else Malformed("an array holds something else than objects", "")
+        _message(item)
+        if isinstance(item, dict)
+        else Malformed("an array holds something else than objects", "")
         for item in parsed
     ]
 
@@ -332,11 +334,9 @@ def _today(items: Any) -> Iterator[Change]:
 def _legacy(row: dict[str, Any]) -> Iterator[Change]:
     token = _token(row)
     message_hash = _optional_text(row, "hash")
-    for item in row["changes"] if "changes" in row else (row,):
+    for item in row.get("changes", (row,)):
         price, size = item["price"], item["size"]
-        yield Change(
-            token, _side(item), _price(price), price, _size(size), size, message_hash, None, None
-        )
+        yield Change(token, _side(item), _price(price), price, _size(size), size, message_hash, None, None)
 
 
 def _trade(row: dict[str, Any]) -> Trade:
@@ -369,7 +369,7 @@ def _market_resolved(row: dict[str, Any]) -> MarketResolved:
     return MarketResolved(_market(row), _venue_ms(row), _optional_text(row, "winning_asset_id"))
 
 
-_READERS: Final = {
+_READERS: Final[dict[str, Callable[[dict[str, Any]], Message]]] = {
     "book": _book,
     "price_change": _price_change,
     "last_trade_price": _trade,

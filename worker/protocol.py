@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import orjson
 
@@ -21,7 +21,6 @@ from worker.counters import Counters
 from worker.feeds import MarketFeed, TokenFeed, TokenState
 from worker.messages import (
     BestBidAsk,
-    Book as BookMessage,
     Change,
     Level,
     Malformed,
@@ -34,12 +33,18 @@ from worker.messages import (
     UnreadableFrameError,
     parse_frame,
 )
+from worker.messages import (
+    Book as BookMessage,
+)
 from worker.steps import StepPolicy, Verdict
 from worker.streams import Update
 from worker.verification import Check
 
 SECOND_US = 1_000_000
 RESYNC_LONGEST_S = 30
+UNLISTED_PATIENCE = 10
+"""A token of which the venue has no book is asked for this much less often, while nothing is heard of it."""
+
 RESYNC_FORGIVEN_AFTER_S = 60
 
 
@@ -94,7 +99,7 @@ class Ended(NamedTuple):
     """A market was resolved; its entry is written."""
 
     condition_id: str
-    winner: int
+    winner: Literal[0, 1]
 
 
 Notice = Quarantined | Witness | Ended | NewMarket
@@ -115,6 +120,8 @@ class ConnectionProtocol:
         """How many times this connection has been opened."""
         self.had_good_book = False
         """Whether a first book arrived since it was opened: what ends a backoff."""
+        self.retired = False
+        """The worker stops: the end of the connection is marked by others."""
         self.last_frame_us = 0
         self.last_data_us = 0
         self.pong_us: int | None = None
@@ -154,7 +161,7 @@ class ConnectionProtocol:
         self.state = ConnectionState.CLOSED
         self._subscribed = False
         for feed in self.tokens.values():
-            if feed.state is TokenState.LIVE:
+            if feed.state is TokenState.LIVE and not self.retired and not feed.market.ended:
                 self._gap(feed, "disconnect", self.last_frame_us, now_us)
             self._forget(feed)
 
@@ -208,7 +215,8 @@ class ConnectionProtocol:
             if feed.resubscribe_us and now_us >= feed.resubscribe_us:
                 self._resubscribe(feed, now_us)
             elif feed.book_due_us and now_us >= feed.book_due_us:
-                feed.book_due_us = now_us + int(policy.first_book_timeout_s * SECOND_US)
+                patience = UNLISTED_PATIENCE if feed.state is TokenState.UNLISTED else 1
+                feed.book_due_us = now_us + int(policy.first_book_timeout_s * SECOND_US) * patience
                 overdue.append(feed.token)
         if overdue:
             self._counters.first_books_overdue += len(overdue)
@@ -296,6 +304,9 @@ class ConnectionProtocol:
         gate = feed.gate
         if gate.book is None:
             self._counters.before_book += 1
+            if feed.state is TokenState.UNLISTED:
+                soon_us = now_us + int(self._policy.first_book_timeout_s * SECOND_US)
+                feed.book_due_us = min(feed.book_due_us, soon_us)
             return
         if (
             feed.check_due
@@ -379,9 +390,7 @@ class ConnectionProtocol:
         feed.unproven = feed.gate.book is not None
         note = with_leading_zero(message.new_tick_size)
         self.updates.append(
-            Update(
-                market.stream, "tick", feed.outcome, recv_us=now_us, venue_ms=message.venue_ms, note=note
-            )
+            Update(market.stream, "tick", feed.outcome, recv_us=now_us, venue_ms=message.venue_ms, note=note)
         )
 
     def _market_resolved(self, message: MarketResolved, now_us: int) -> None:
@@ -393,7 +402,7 @@ class ConnectionProtocol:
         if winner is None:
             return
         self.resolve(market, str(winner.outcome), message.venue_ms, now_us)
-        self.notices.append(Ended(market.condition_id, winner.outcome))
+        self.notices.append(Ended(market.condition_id, 1 if winner.outcome else 0))
 
     def resolve(self, market: MarketFeed, note: str, venue_ms: int | None, now_us: int) -> None:
         """Writes the market's last entry: note is 0, 1 or split."""
@@ -467,9 +476,7 @@ class ConnectionProtocol:
         feed.check_due = False
         if gate.book is None:
             return True
-        result = feed.check.check(
-            feed.market.facts, feed.token, gate.book, gate.venue_ms, gate.hash, now_us
-        )
+        result = feed.check.check(feed.market.facts, feed.token, gate.book, gate.venue_ms, gate.hash, now_us)
         self._counters.hash_result(result)
         if feed.unproven:
             feed.unproven = False

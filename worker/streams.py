@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from marketdata.entries import EntryId, Kind
 
 
@@ -13,6 +15,7 @@ class MarketStream:
         partition: the unit of ownership.
         gen: generation, rising at each new subscription or owner.
         seq: the counter of each of the two tokens.
+        entries: how many entries of it were acknowledged.
         exists: whether Redis is believed to hold the stream.
         last_id: the newest id that Redis acknowledged or was found to hold.
         forgotten_us: since when a `redis` gap is owed to this stream, Unix microseconds; 0: none is.
@@ -20,6 +23,7 @@ class MarketStream:
 
     __slots__ = (
         "condition_id",
+        "entries",
         "exists",
         "forgotten_us",
         "gen",
@@ -38,6 +42,7 @@ class MarketStream:
         self.seq = [0, 0]
         self.skipped = [0, 0]
         """Updates of each token that were dropped and must be counted by its next entry."""
+        self.entries = 0
         self.exists = False
         self.last_id = EntryId(0, 0)
         self.forgotten_us = 0
@@ -64,7 +69,7 @@ class Update:
     def __init__(
         self,
         stream: MarketStream,
-        kind: Kind,
+        kind: Kind | Literal["clock"],
         outcome: int | None,
         *,
         recv_us: int,

@@ -1,0 +1,75 @@
+"""Books over REST: a witness for books, never a source of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import aiohttp
+import orjson
+
+from marketdata.errors import VenueFormatError
+from worker.messages import Book, Level, Malformed, parse_frame
+
+BOOKS_A_CALL: Final = 100
+CALLS_PER_S: Final = 5.0
+TIMEOUT_S: Final = 4.0
+MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
+
+
+class RestBook(NamedTuple):
+    """A book as REST tells it."""
+
+    bids: list[Level]
+    asks: list[Level]
+    venue_ms: int | None
+
+
+class ClobError(VenueFormatError):
+    """The venue's REST service gave no usable answer; nothing follows from it."""
+
+
+class Clob:
+    """`POST /books` of the venue, at most five calls a second."""
+
+    def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
+        self._session = session
+        self._url = base_url.rstrip("/") + "/books"
+        self._turn = asyncio.Lock()
+
+    async def books(self, tokens: Sequence[str]) -> dict[str, RestBook]:
+        """The venue's books by token id; tokens that the venue has no book of are missing.
+
+        Raises:
+            ClobError: no usable answer.
+        """
+        found: dict[str, RestBook] = {}
+        for start in range(0, len(tokens), BOOKS_A_CALL):
+            async with self._turn:
+                answer = await self._post(tokens[start : start + BOOKS_A_CALL])
+                await asyncio.sleep(1 / CALLS_PER_S)
+            for message in parse_frame(answer):
+                if isinstance(message, Book):
+                    found[message.token] = RestBook(message.bids, message.asks, message.venue_ms)
+                elif isinstance(message, Malformed):
+                    raise ClobError(f"POST /books: {message.reason}")
+        return found
+
+    async def _post(self, tokens: Sequence[str]) -> bytes:
+        payload = orjson.dumps([{"token_id": token} for token in tokens])
+        try:
+            async with self._session.post(
+                self._url,
+                data=payload,
+                headers={"Content-Type": "application/json"},
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+            ) as response:
+                if response.status != 200:
+                    raise ClobError(f"POST /books answered HTTP {response.status}")
+                answer = await response.content.read(MAX_ANSWER_BYTES)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ClobError(f"POST /books: {error or type(error).__name__}") from None
+        if not answer.lstrip().startswith(b"["):
+            raise ClobError("POST /books did not answer with a list")
+        return answer

@@ -1,0 +1,231 @@
+"""The markets that are followed: their streams, and the connections that carry their tokens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+import redis.asyncio
+
+from marketdata.clock import now_us
+from marketdata.entries import GapCause, gap_note
+from marketdata.keys import Keys
+from marketdata.logs import get_logger
+from marketdata.market import Market
+from worker.connection import Connection
+from worker.counters import Counters
+from worker.feeds import MarketFeed, TokenState
+from worker.ids import IdClock
+from worker.publisher import Publisher
+from worker.sharding import rebalance
+from worker.streams import MarketStream, Update
+from worker.takeover import Tail, ended, handover, read_tails
+
+NewConnection = Callable[[str], Connection]
+
+
+class Following:
+    """Puts markets on connections and takes them off again."""
+
+    def __init__(
+        self,
+        *,
+        client: redis.asyncio.Redis,
+        keys: Keys,
+        worker_id: str,
+        publisher: Publisher,
+        ids: IdClock,
+        counters: Counters,
+        tokens_per_connection: int,
+        new_connection: NewConnection,
+    ) -> None:
+        self.connections: dict[int, Connection] = {}
+        self.streams: dict[str, MarketStream] = {}
+        """By condition id."""
+        self._client = client
+        self._keys = keys
+        self._worker_id = worker_id
+        self._publisher = publisher
+        self._ids = ids
+        self._counters = counters
+        self._tokens_per_connection = tokens_per_connection
+        self._new_connection = new_connection
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._retired: dict[str, MarketStream] = {}
+        self._log = get_logger("following")
+
+    # -- what is followed -----------------------------------------------------------------------------------
+
+    def feed(self, condition_id: str) -> tuple[Connection, MarketFeed] | None:
+        """The connection and feed of a followed market."""
+        for connection in self.connections.values():
+            feed = connection.protocol.markets.get(condition_id)
+            if feed is not None:
+                return connection, feed
+        return None
+
+    @property
+    def condition_ids(self) -> set[str]:
+        """All followed markets."""
+        return {one for connection in self.connections.values() for one in connection.protocol.markets}
+
+    def feeds(self) -> Iterable[MarketFeed]:
+        """All followed markets' feeds."""
+        for connection in self.connections.values():
+            yield from connection.protocol.markets.values()
+
+    def current_tops(self, stream: MarketStream) -> list[Update]:
+        """The tops that are live now, to be published again after a `redis` gap."""
+        found = self.feed(stream.condition_id)
+        if found is None:
+            return []
+        tops = []
+        for feed in found[1].tokens:
+            shown = feed.gate.shown
+            if feed.state is TokenState.LIVE and shown is not None:
+                self._counters.tops += 1
+                top = Update(stream, "top", feed.outcome, recv_us=now_us(), venue_ms=feed.gate.venue_ms)
+                top.bid, top.bid_size, top.ask, top.ask_size = shown
+                tops.append(top)
+        return tops
+
+    # -- streams --------------------------------------------------------------------------------------------
+
+    async def take_over(self, markets: Iterable[Market], old_limit_ms: int) -> None:
+        """Marks the streams that a former owner left open, so that it can write to none of them any more.
+
+        Raises:
+            RedisError: Redis could not be asked.
+        """
+        self._ids.raise_above(old_limit_ms)
+        tails = await self._tails(markets)
+        self._begin([tail for tail in tails if tail.stream.exists and not ended(tail)])
+
+    async def open_streams(self, markets: Iterable[Market]) -> None:
+        """Begins to write the streams of these markets.
+
+        Raises:
+            RedisError: Redis could not be asked.
+        """
+        self._begin(await self._tails(markets))
+
+    async def _tails(self, markets: Iterable[Market]) -> list[Tail]:
+        wanted = [market for market in markets if market.condition_id not in self.streams]
+        fresh = [market for market in wanted if market.condition_id not in self._retired]
+        again = [Tail(stream, None) for m in wanted if (stream := self._retired.pop(m.condition_id, None))]
+        return [*await read_tails(self._client, self._keys, fresh), *again]
+
+    def _begin(self, tails: Iterable[Tail]) -> None:
+        begun = list(tails)
+        self._ids.raise_above(max((tail.stream.last_id.ms for tail in begun), default=0))
+        at_us = now_us()
+        for tail in begun:
+            stream = tail.stream
+            self.streams[stream.condition_id] = stream
+            self._publisher.streams[stream.key] = stream
+            self._publisher.offer(handover(tail, self._worker_id, at_us))
+            self._counters.gap("handover")
+
+    def forget_retired(self) -> None:
+        """Frees streams whose last entries are written."""
+        if self._retired and not self._publisher.pending:
+            self._retired.clear()
+
+    # -- connections ----------------------------------------------------------------------------------------
+
+    async def follow(self, wanted: Sequence[Market]) -> None:
+        """Follows exactly these markets, with the fewest changes.
+
+        Raises:
+            RedisError: Redis could not be asked; nothing was changed.
+        """
+        await self.open_streams(wanted)
+        current = {shard: list(c.protocol.markets) for shard, c in self.connections.items()}
+        plan = rebalance(current, wanted, self._tokens_per_connection)
+        now = now_us()
+        for shard, gone in plan.remove.items():
+            self._let_go(self.connections[shard], gone, "shutdown")
+        for shard in plan.dropped:
+            self._let_go(self.connections[shard], list(self.connections[shard].protocol.markets), "shutdown")
+            await self._close(shard)
+        for shard, markets in plan.add.items():
+            feeds = [MarketFeed(market, self.streams[market.condition_id]) for market in markets]
+            connection = self.connections.get(shard)
+            if connection is None:
+                connection = self.connections[shard] = self._new_connection(f"c{shard}")
+                connection.protocol.add(feeds, now)
+                self._tasks[shard] = asyncio.create_task(connection.run(), name=connection.name)
+            else:
+                connection.protocol.add(feeds, now)
+                connection.flush()
+        if not plan.changes_nothing:
+            self._log.info(
+                "following",
+                markets=len(wanted),
+                connections=len(self.connections),
+                added=sum(map(len, plan.add.values())),
+                removed=sum(map(len, plan.remove.values())) + len(plan.dropped),
+            )
+
+    async def drop(self, condition_id: str) -> None:
+        """Lets a market go whose last entry is written already."""
+        for shard, connection in list(self.connections.items()):
+            if condition_id in connection.protocol.markets:
+                self._let_go(connection, [condition_id], None)
+                if not connection.protocol.markets:
+                    await self._close(shard)
+
+    async def lose(self, partitions: frozenset[int]) -> None:
+        """Another worker writes these partitions now: lets their markets go without a word."""
+        for shard, connection in list(self.connections.items()):
+            gone = [
+                m.condition_id
+                for m in connection.protocol.markets.values()
+                if m.stream.partition in partitions
+            ]
+            if gone:
+                self._let_go(connection, gone, None)
+                if not connection.protocol.markets:
+                    await self._close(shard)
+        for streams in (self.streams, self._retired):
+            for condition_id in [one for one, s in streams.items() if s.partition in partitions]:
+                del streams[condition_id]
+
+    async def shut_down(self) -> None:
+        """Closes all connections with 1000 and marks the end of what is known in every stream."""
+        for connection in self.connections.values():
+            connection.protocol.retired = True
+        await asyncio.gather(*(self._close(shard) for shard in list(self.connections)))
+        for stream in self.streams.values():
+            self._gap(stream, "shutdown")
+
+    def failed(self) -> BaseException | None:
+        """What ended a connection's task, if anything did; none should ever end by itself."""
+        for task in self._tasks.values():
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+                return error
+        return None
+
+    def _let_go(self, connection: Connection, condition_ids: Sequence[str], cause: GapCause | None) -> None:
+        connection.protocol.remove(condition_ids)
+        connection.flush()
+        for condition_id in condition_ids:
+            stream = self.streams.pop(condition_id, None)
+            if stream is None:
+                continue
+            if cause is not None:
+                self._gap(stream, cause)
+            self._publisher.streams.pop(stream.key, None)
+            self._retired[condition_id] = stream
+
+    def _gap(self, stream: MarketStream, cause: GapCause) -> None:
+        at_us = now_us()
+        note = gap_note(cause, at_us, self._worker_id)
+        self._publisher.offer(Update(stream, "gap", None, recv_us=at_us, note=note))
+        self._counters.gap(cause)
+
+    async def _close(self, shard: int) -> None:
+        task = self._tasks.pop(shard)
+        task.cancel()
+        await asyncio.wait({task})
+        del self.connections[shard]

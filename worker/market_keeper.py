@@ -1,0 +1,163 @@
+"""Which markets there are and which of them are followed: discovery, catalog, selection, ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Final
+
+from redis.exceptions import RedisError
+
+from marketdata.catalog import Catalog
+from marketdata.clock import now_us
+from marketdata.errors import CatalogError, DiscoveryError
+from marketdata.logs import get_logger
+from marketdata.market import Market, Winner
+from worker.backoff import Backoff
+from worker.discovery.found import Discovery
+from worker.discovery.selection import Filters, Limits, Selection, select
+from worker.following import Following
+
+POKED_AT_MOST_EVERY_S: Final = 30.0
+OVER_NOTE: Final = {0: "0", 1: "1", "split": "split"}
+
+
+class MarketKeeper:
+    """Keeps the followed markets in step with the venue's catalog and with the partitions that are ours."""
+
+    def __init__(
+        self,
+        *,
+        discovery: Discovery,
+        catalog: Catalog,
+        following: Following,
+        filters: Filters,
+        limits: Limits,
+        refresh_s: float,
+        owned: Callable[[], Collection[int]],
+        backoff: Backoff,
+    ) -> None:
+        self.known: dict[str, Market] = {}
+        """The catalog, as last read."""
+        self._discovery = discovery
+        self._catalog = catalog
+        self._following = following
+        self._filters = filters
+        self._limits = limits
+        self._refresh_s = refresh_s
+        self._owned = owned
+        self._backoff = backoff
+        self._poked = asyncio.Event()
+        self._selection: Selection | None = None
+        self._said: tuple[str, ...] = ()
+        self._refusals: set[str] = set()
+        self._turn = asyncio.Lock()
+        self._log = get_logger("markets")
+
+    async def run(self) -> None:
+        """Refreshes until cancelled: at once, every CATALOG_REFRESH_S, and soon after a new market is heard of."""
+        while True:
+            try:
+                await self.refresh()
+            except (DiscoveryError, CatalogError, RedisError) as error:
+                delay_s = self._backoff.next_delay_s()
+                self._log.warning(f"markets not refreshed, again in {delay_s:.0f} s: {str(error)[:300]}")
+                await asyncio.sleep(delay_s)
+                continue
+            self._backoff.reset()
+            self._poked.clear()
+            pause_s = min(POKED_AT_MOST_EVERY_S, self._refresh_s)
+            await asyncio.sleep(pause_s)
+            try:
+                async with asyncio.timeout(self._refresh_s - pause_s):
+                    await self._poked.wait()
+            except TimeoutError:
+                pass
+
+    def heard_of(self, condition_id: str) -> None:
+        """A new market was announced; a refresh follows soon if it is unknown."""
+        if condition_id not in self.known:
+            self._poked.set()
+
+    async def refresh(self) -> None:
+        """Reads the venue's markets, writes the catalog, follows what is selected.
+
+        Raises:
+            DiscoveryError: the venue could not be asked.
+            CatalogError: the catalog cannot be read or written.
+            RedisError: Redis could not be asked.
+        """
+        found = await self._discovery.fetch()
+        for name, reason in found.refused:
+            if name not in self._refusals and len(self._refusals) < 10_000:
+                self._refusals.add(name)
+                self._log.info("a market was left out", market=name, why=reason)
+        selection = select(found.markets, self._filters, self._limits, self._following.condition_ids)
+        await self._catalog.put([*selection.followed, *selection.recorded])
+        if selection.left_out != self._said:
+            self._said = selection.left_out
+            for line in selection.left_out:
+                self._log.warning(line)
+        if not selection.followed:
+            self._log.warning("no market to follow: is the catalog empty, or do the filters leave none?")
+        await self._close_ended(selection)
+        self._selection = selection
+        await self.apply()
+
+    async def apply(self) -> None:
+        """Follows those of the selected markets whose partitions are ours.
+
+        Raises:
+            CatalogError, RedisError: nothing was changed.
+        """
+        async with self._turn:
+            if self._selection is None:
+                return
+            self.known = await self._catalog.load()
+            owned = self._owned()
+            wanted = [
+                market
+                for one in self._selection.followed
+                if (market := self.known.get(one.condition_id, one)).partition in owned and market.tradable
+            ]
+            await self._following.follow(wanted)
+
+    async def take_over(self, partitions: Collection[int], old_limit_ms: int) -> None:
+        """These partitions became ours: marks their open streams, then follows their markets.
+
+        Raises:
+            CatalogError, RedisError: to be tried again.
+        """
+        async with self._turn:
+            self.known = await self._catalog.load()
+            theirs = [m for m in self.known.values() if m.partition in partitions and m.state != "resolved"]
+            await self._following.take_over(theirs, old_limit_ms)
+        await self.apply()
+
+    async def resolved(self, condition_id: str, winner: Winner) -> None:
+        """The socket said how a market ended, and its last entry is written."""
+        market = self.known.get(condition_id)
+        async with self._turn:
+            await self._following.drop(condition_id)
+        if market is not None:
+            self.known[condition_id] = over = replace(market, state="resolved", winner=winner)
+            await self._catalog.put([over])
+
+    async def _close_ended(self, selection: Selection) -> None:
+        """Followed markets that the venue no longer lists as trading: writes how they ended, where it is known."""
+        gone = self._following.condition_ids.difference(m.condition_id for m in selection.followed)
+        if not gone:
+            return
+        ends = await self._discovery.resolutions(gone)
+        for condition_id, end in ends.over.items():
+            market, found = self.known.get(condition_id), self._following.feed(condition_id)
+            if market is None or end.winner is None:
+                continue
+            if found is not None and not found[1].ended:
+                connection, feed = found
+                connection.protocol.resolve(feed, OVER_NOTE[end.winner], None, now_us())
+                connection.flush()
+                async with self._turn:
+                    await self._following.drop(condition_id)
+            await self._catalog.put([replace(market, state="resolved", winner=end.winner)])

@@ -1,0 +1,85 @@
+"""Streams kept short: by length and by age, and a warning before a slow group loses entries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from marketdata.clock import now_ms
+from marketdata.logs import get_logger
+
+SWEEP_EVERY_S: Final = 60.0
+STREAMS_A_ROUND: Final = 200
+ENTRY_BYTES: Final = 100
+"""About what an entry of twelve short fields costs in Redis."""
+
+WARN_AT: Final = 0.9
+
+
+class Retention:
+    """Trims all our streams once a minute."""
+
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        keys: Callable[[], Iterable[str]],
+        *,
+        maxlen: int,
+        max_age_s: float,
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._maxlen = maxlen
+        self._max_age_s = max_age_s
+        self._log = get_logger("retention")
+
+    def worst_case_bytes(self, streams: int) -> int:
+        """The memory that so many full streams take, about."""
+        return streams * self._maxlen * ENTRY_BYTES
+
+    async def run(self) -> None:
+        """Sweeps until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            try:
+                await self.sweep()
+            except RedisError as error:
+                self._log.warning(f"streams were not trimmed, next try in a minute: {str(error)[:200]}")
+
+    async def sweep(self) -> int:
+        """Trims every stream; returns how many entries went.
+
+        Raises:
+            RedisError: Redis could not be asked.
+        """
+        keys = list(self._keys())
+        oldest = f"{now_ms() - int(self._max_age_s * 1000)}-0"
+        gone = 0
+        for start in range(0, len(keys), STREAMS_A_ROUND):
+            chunk = keys[start : start + STREAMS_A_ROUND]
+            await self._warn(chunk)
+            pipe = self._client.pipeline(transaction=False)
+            for key in chunk:
+                pipe.xtrim(key, maxlen=self._maxlen, approximate=True)
+                pipe.xtrim(key, minid=oldest, approximate=True)
+            gone += sum(await pipe.execute())
+        return gone
+
+    async def _warn(self, keys: list[str]) -> None:
+        pipe = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipe.xinfo_groups(key)
+        for key, groups in zip(keys, await pipe.execute(raise_on_error=False), strict=True):
+            if isinstance(groups, Exception):
+                continue
+            for group in groups:
+                lag = group.get("lag")
+                if lag is not None and lag >= WARN_AT * self._maxlen:
+                    name = group["name"].decode(errors="replace")
+                    self._log.warning(
+                        f"group {name} is {lag} entries behind in {key}; beyond {self._maxlen} it loses entries"
+                    )

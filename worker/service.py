@@ -1,0 +1,379 @@
+"""The worker: wires the parts, starts and stops them. The only place that knows them all."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import secrets
+import socket
+from collections.abc import Coroutine
+from random import Random
+from typing import Any, Final
+
+import aiohttp
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError
+
+from marketdata.catalog import Catalog
+from marketdata.errors import BookstreamError, CatalogError, SettingsError
+from marketdata.keys import Keys
+from marketdata.leases import Leases
+from marketdata.logs import get_logger
+from marketdata.redis_url import RedisSession, redis_session
+from worker.backoff import Backoff
+from worker.clob import Clob
+from worker.connection import Connection
+from worker.counters import Counters
+from worker.discovery.file import FileDiscovery
+from worker.discovery.found import Discovery
+from worker.discovery.gamma import GammaDiscovery
+from worker.discovery.selection import Filters, Limits
+from worker.following import Following
+from worker.heartbeat import Heartbeat
+from worker.ids import IdClock
+from worker.limiter import OpenLimiter
+from worker.market_keeper import MarketKeeper
+from worker.messages import NewMarket
+from worker.ownership import Ownership
+from worker.protocol import ConnectionProtocol, Ended, Notice, ProtocolPolicy, Quarantined, Witness
+from worker.publisher import Publisher
+from worker.quarantine import Quarantine
+from worker.retention import Retention
+from worker.settings import WorkerSettings
+from worker.sockets import connector_of
+from worker.status import Status
+from worker.steps import StepPolicy
+from worker.witness import Witnesses
+
+FLUSH_S: Final = 3.5
+"""How long a stop waits for Redis to take what is pending; all of a stop takes at most 5 s."""
+
+WARM_UP_S: Final = 15.0
+
+
+async def run(settings: WorkerSettings, stop: asyncio.Event) -> int:
+    """Runs a worker until `stop` is set; returns the exit code.
+
+    Raises:
+        SettingsError, ContractError, RedisRefusedError, EmbeddedServerError: it cannot start.
+    """
+    log = get_logger("worker")
+    worker_id = settings.worker_id or f"{_host()}-{secrets.token_hex(3)}"
+    name = f"bookstream-worker-{worker_id}"
+    async with (
+        aiohttp.ClientSession() as http,
+        redis_session(settings.redis_url, client_name=name, log=log.warning) as session,
+    ):
+        worker = Worker(settings, worker_id, session, http)
+        return await worker.run(stop)
+
+
+class Worker:
+    """All parts of one worker."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        worker_id: str,
+        session: RedisSession,
+        http: aiohttp.ClientSession,
+    ) -> None:
+        self._settings = settings
+        self._id = worker_id
+        self._log = get_logger("worker")
+        self._keys = keys = Keys(settings.key_prefix)
+        self._counters = counters = Counters()
+        self._random = Random()
+        self._limiter = OpenLimiter(settings.opens_per_s)
+        self._connector = connector_of(settings.socket_mode)
+        self._policy = ProtocolPolicy(
+            ping_interval_s=settings.ping_interval_s,
+            pong_timeout_s=settings.pong_timeout_s,
+            first_book_timeout_s=settings.first_book_timeout_s,
+            steps=StepPolicy(
+                quiet_us=int(settings.step_quiet_ms * 1000),
+                desync_after_us=int(settings.desync_after_ms * 1000),
+            ),
+            check_every_step=settings.book_hash_check == "every",
+        )
+        client = session.client
+        pool = session.new_client().connection_pool
+        ids = IdClock()
+
+        def new_connection() -> AbstractConnection:
+            connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
+            # One deadline covers a whole batch: a timeout object a reply would cost more than the reply.
+            connection.socket_timeout = None
+            return connection
+
+        self._publisher = Publisher(
+            keys=keys,
+            worker_id=worker_id,
+            new_connection=new_connection,
+            max_pending=settings.max_pending,
+            counters=counters,
+            ids=ids,
+            backoff=Backoff(0.05, 1.0, self._random),
+        )
+        self._following = Following(
+            client=client,
+            keys=keys,
+            worker_id=worker_id,
+            publisher=self._publisher,
+            ids=ids,
+            counters=counters,
+            tokens_per_connection=settings.tokens_per_connection,
+            new_connection=self._new_connection,
+        )
+        self._ownership = Ownership(
+            client=client,
+            leases=Leases(client, keys, worker_id, int(settings.lease_ttl_s * 1000)),
+            partitions=settings.partitions,
+            publisher=self._publisher,
+            ids=ids,
+            on_lost=self._on_lost,
+        )
+        self._publisher.before_writing = self._ownership.renew
+        self._publisher.on_lost = self._ownership.lose
+        self._publisher.current_tops = self._following.current_tops
+        self._catalog = Catalog(client, keys)
+        filters = Filters(
+            tag_ids=frozenset(settings.filter_tag_ids),
+            event_slugs=frozenset(settings.filter_event_slugs),
+            condition_ids=frozenset(settings.filter_condition_ids),
+            min_volume_24h=settings.filter_min_volume_24h,
+            min_liquidity=settings.filter_min_liquidity,
+        )
+        self._keeper = MarketKeeper(
+            discovery=_discovery(settings, filters, http),
+            catalog=self._catalog,
+            following=self._following,
+            filters=filters,
+            limits=Limits(settings.max_markets, settings.max_connections, settings.tokens_per_connection),
+            refresh_s=settings.catalog_refresh_s,
+            owned=lambda: self._ownership.owned,
+            backoff=Backoff(1.0, 60.0, self._random),
+        )
+        self._quarantine = Quarantine(client, keys, worker_id, counters)
+        self._witnesses = Witnesses(Clob(http, settings.clob_url))
+        self._retention = Retention(
+            client,
+            self._stream_keys,
+            maxlen=settings.stream_maxlen,
+            max_age_s=settings.stream_max_age_s,
+        )
+        self._status = Status(client, keys, worker_id, counters, self._publisher, settings.partitions)
+        self._heartbeat = Heartbeat(
+            keys=keys,
+            worker_id=worker_id,
+            following=self._following,
+            ownership=self._ownership,
+            publisher=self._publisher,
+            hash_checks_per_s=settings.hash_checks_per_s if settings.book_hash_check == "sampled" else 0,
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._followups: set[asyncio.Task[None]] = set()
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Runs until `stop` is set, or until a part fails; returns the exit code."""
+        self._log.info("starting", worker=self._id, partitions=self._settings.partitions)
+        await self._until_redis_answers(self._catalog.check_contract(self._settings.partitions))
+        for part in (
+            self._publisher.run(),
+            self._keep_ownership(),
+            self._keep_ticking(),
+            self._keep_status(),
+            self._quarantine.run(),
+            self._witnesses.run(),
+            self._retention.run(),
+            _freeze_when_warm(),
+        ):
+            self._start(part)
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        done, _ = await asyncio.wait({stopping, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+        failed = [task for task in done if task is not stopping]
+        for task in failed:
+            self._log.critical(f"{task.get_name()} failed: {task.exception()!r}", exc_info=task.exception())
+        stopping.cancel()
+        await self._shut_down()
+        return 1 if failed else 0
+
+    # -- loops ----------------------------------------------------------------------------------------------
+
+    async def _keep_ownership(self) -> None:
+        """Renews what is ours, takes what is free; the first partitions start the discovery of markets."""
+        keeping = False
+        while True:
+            try:
+                await self._ownership.renew()
+                if len(self._ownership.owned) < self._ownership.partitions:
+                    taken = await self._ownership.take_free()
+                    self._say_standing()
+                    if taken.partitions:
+                        self._log.info("owning partitions", count=len(self._ownership.owned))
+                        await self._keeper.take_over(taken.partitions, taken.old_limit_ms)
+                        if not keeping:
+                            keeping = True
+                            self._start(self._keeper.run())
+            except (RedisError, OSError, CatalogError) as error:
+                self._log.warning(
+                    f"leases not renewed, again in {self._ownership.renew_every_s:.1f} s: {_line(error)}"
+                )
+            await asyncio.sleep(min(1.0, self._ownership.renew_every_s))
+
+    def _say_standing(self) -> None:
+        owned, total = len(self._ownership.owned), self._ownership.partitions
+        owners = sorted({owner for owner in self._ownership.owners.values() if owner})
+        waits_for = f"{total - owned} of {total} partitions are held by {', '.join(owners)}" if owners else ""
+        if waits_for != self._status.waits_for and not owned:
+            self._log.info(f"standing by: {waits_for}" if waits_for else "standing by")
+        self._status.waits_for = waits_for
+        self._status.state = "running" if owned else "standby"
+
+    async def _keep_ticking(self) -> None:
+        """Once a second: heartbeats, overdue books, clock entries, sampled hash checks. Waits for nothing else."""
+        while True:
+            await asyncio.sleep(1.0)
+            self._heartbeat.beat()
+            self._following.forget_retired()
+            failure = self._following.failed()
+            if failure is not None:
+                raise failure
+
+    async def _keep_status(self) -> None:
+        while True:
+            try:
+                await self._status.write(self._record())
+            except (RedisError, OSError) as error:
+                self._log.debug(f"status not written: {_line(error)}")
+            await asyncio.sleep(1.0)
+
+    # -- what connections say -------------------------------------------------------------------------------
+
+    def _new_connection(self, name: str) -> Connection:
+        settings = self._settings
+        return Connection(
+            name,
+            settings.venue_ws_url,
+            ConnectionProtocol(self._id, self._policy, self._counters),
+            connector=self._connector,
+            limiter=self._limiter,
+            backoff=Backoff(settings.reconnect_min_s, settings.reconnect_max_s, self._random),
+            counters=self._counters,
+            on_update=self._publisher.offer,
+            on_notice=self._on_notice,
+        )
+
+    def _on_notice(self, connection: Connection, notice: Notice) -> None:
+        match notice:
+            case Quarantined(frame, reason):
+                self._quarantine.add(frame, reason, connection.name)
+            case Witness():
+                self._witnesses.ask(connection, notice)
+            case NewMarket(market):
+                self._keeper.heard_of(market)
+            case Ended(condition_id, winner):
+                self._follow_up(self._keeper.resolved(condition_id, winner))
+
+    def _on_lost(self, lost: frozenset[int]) -> None:
+        self._follow_up(self._following.lose(lost))
+
+    def _follow_up(self, work: Coroutine[Any, Any, None]) -> None:
+        """Work that must not delay the caller. What fails in it is said; the next refresh makes it good."""
+        task = asyncio.create_task(work)
+        self._followups.add(task)
+        task.add_done_callback(self._followed_up)
+
+    def _followed_up(self, task: asyncio.Task[None]) -> None:
+        self._followups.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.warning(f"a follow-up failed, the next refresh makes it good: {_line(error)}")
+
+    # -- the end --------------------------------------------------------------------------------------------
+
+    async def _shut_down(self) -> None:
+        """Stops reading, flushes, marks the end in every stream, gives the leases back."""
+        self._status.state = "stopping"
+        self._log.info("stopping", pending=self._publisher.pending)
+        record = self._record()
+        writing, others = self._tasks[0], self._tasks[1:]
+        for task in (*others, *self._followups):
+            task.cancel()
+        await asyncio.wait({*others, *self._followups})
+        await self._following.shut_down()
+        try:
+            async with asyncio.timeout(FLUSH_S):
+                await self._publisher.drained()
+                await self._ownership.release()
+                self._status.state = "stopped"
+                after = self._record()
+                await self._status.write(
+                    {**after, **{k: record[k] for k in _AS_BEFORE}, "state": "stopped"}, last_word=True
+                )
+        except (TimeoutError, RedisError, OSError) as error:
+            self._log.error(
+                f"stopped without Redis ({_line(error)}): {self._publisher.pending} updates are not written; "
+                "the next owner of the partitions marks the gap"
+            )
+        writing.cancel()
+        await asyncio.wait({writing})
+        self._log.info("stopped", entries=self._counters.entries)
+
+    # -- small steps ----------------------------------------------------------------------------------------
+
+    def _start(self, part: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(part, name=getattr(part, "__qualname__", "part")))
+
+    async def _until_redis_answers(self, check: Coroutine[Any, Any, None]) -> None:
+        try:
+            await check
+        except RedisError as error:
+            raise BookstreamError(f"Redis went away while the worker started: {_line(error)}") from None
+
+    def _record(self) -> dict[str, Any]:
+        following = self._following
+        return self._status.record(
+            following.connections.values(),
+            markets=len(following.condition_ids),
+            partitions=len(self._ownership.owned),
+        )
+
+    def _stream_keys(self) -> list[str]:
+        clocks = [self._keys.clock(partition) for partition in self._ownership.owned]
+        return [*self._publisher.streams, *clocks]
+
+
+_AS_BEFORE: Final = ("connections", "markets", "tokens", "tokens_live", "tokens_waiting", "tokens_unlisted")
+"""What the last word tells as it was before the stop began."""
+
+
+async def _freeze_when_warm() -> None:
+    """Takes what is alive after the start out of the garbage collector: full collections stall the quotes."""
+    await asyncio.sleep(WARM_UP_S)
+    gc.collect()
+    gc.freeze()
+    await asyncio.Event().wait()
+
+
+def _discovery(settings: WorkerSettings, filters: Filters, http: aiohttp.ClientSession) -> Discovery:
+    if settings.catalog == "gamma":
+        return GammaDiscovery(
+            http,
+            settings.gamma_url,
+            partitions=settings.partitions,
+            filters=filters,
+            enough_markets=4 * settings.max_markets,
+        )
+    path = settings.catalog.removeprefix("file:")
+    if not path:
+        raise SettingsError("CATALOG=file: needs a path behind it")
+    return FileDiscovery(path, partitions=settings.partitions)
+
+
+def _host() -> str:
+    name = socket.gethostname().split(".")[0]
+    return "".join(c for c in name if c.isascii() and (c.isalnum() or c in "-_"))[:40] or "worker"
+
+
+def _line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
