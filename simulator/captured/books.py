@@ -44,11 +44,16 @@ class MarketState:
 
 @dataclass(slots=True)
 class TokenBook:
-    """One token's book; a side maps a price in millionths to (price, size) as last written."""
+    """One token's book; a side maps a price in millionths to (price, size) as last written.
+
+    `last_trade_price` is the market's at the token's last message, the one its hash covers: an excerpt may hold
+    a later fill's book of the other token alone.
+    """
 
     market: str
     timestamp: str = ""
     hash: str = ""
+    last_trade_price: str = ""
     bids: dict[int, tuple[str, str]] = field(default_factory=dict)
     asks: dict[int, tuple[str, str]] = field(default_factory=dict)
 
@@ -67,6 +72,7 @@ class Books:
     def __init__(self) -> None:
         self.tokens: dict[str, TokenBook] = {}
         self.markets: dict[str, MarketState] = {}
+        self._touched: list[TokenBook] = []
 
     def market(self, condition_id: str) -> MarketState:
         """The market's state, made when it is first asked for."""
@@ -101,6 +107,9 @@ class Books:
                     self._resolve(condition_id, message)
         for condition_id, price in last_trades.items():
             self.market(condition_id).last_trade_price = price
+        for book in self._touched:
+            book.last_trade_price = self.market(book.market).last_trade_price
+        self._touched.clear()
 
     def socket_book(self, token_id: str) -> bytes | None:
         """The token's book as the initial dump has it; None without one, or once the market is resolved."""
@@ -111,7 +120,7 @@ class Books:
         body: dict[str, Any] = _head(token_id, book) | {
             "tick_size": market.tick_size,
             "event_type": "book",
-            "last_trade_price": market.last_trade_price,
+            "last_trade_price": book.last_trade_price,
         }
         if market.version:
             body["version"] = market.version
@@ -127,7 +136,7 @@ class Books:
             "min_order_size": MIN_ORDER_SIZE,
             "tick_size": market.tick_size,
             "neg_risk": market.neg_risk,
-            "last_trade_price": market.last_trade_price,
+            "last_trade_price": book.last_trade_price,
         }
         return orjson.dumps(body)
 
@@ -135,7 +144,7 @@ class Books:
         market = self.market(condition_id)
         book = TokenBook(condition_id, bids=_levels(message, "bids"), asks=_levels(message, "asks"))
         self.tokens[_text(message, "asset_id")] = book
-        _stamp(book, message, message)
+        self._stamp(book, message, message)
         market.tick_size = str(message.get("tick_size") or market.tick_size)
         market.version = str(message.get("version") or market.version)
         if isinstance(last_trade_price := message.get("last_trade_price"), str):
@@ -154,7 +163,12 @@ class Books:
             levels.pop(key, None)
         else:
             levels[key] = (price, size)
-        _stamp(book, message, change)
+        self._stamp(book, message, change)
+
+    def _stamp(self, book: TokenBook, message: Message, change: Message) -> None:
+        book.timestamp = str(message.get("timestamp", book.timestamp))
+        book.hash = str(change.get("hash") or message.get("hash") or "")
+        self._touched.append(book)
 
     def _trade(self, condition_id: str, message: Message) -> None:
         market = self.market(condition_id)
@@ -175,11 +189,6 @@ def _changes(message: Message) -> list[Message]:
                 raise VenueFormatError(f"{key} is not a list of changes")
             return changes
     return [message]
-
-
-def _stamp(book: TokenBook, message: Message, change: Message) -> None:
-    book.timestamp = str(message.get("timestamp", book.timestamp))
-    book.hash = str(change.get("hash") or message.get("hash") or "")
 
 
 def _levels(message: Message, side: str) -> dict[int, tuple[str, str]]:

@@ -46,11 +46,11 @@ class VenueServer:
                 web.post("/control/drop", self._drop),
             ]
         )
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         try:
             try:
-                await web.TCPSite(runner, host, port, shutdown_timeout=SHUTDOWN_S).start()
+                await web.TCPSite(runner, host, port).start()
             except OSError as error:
                 raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
             bound_host, bound_port = runner.addresses[0][:2]
