@@ -61,9 +61,9 @@ async def check_version(client: Redis, keys: Keys) -> None:
         ContractError: this Redis says that its streams follow another one.
     """
     found = await client.get(keys.contract_version)
-    if found is not None and found != str(CONTRACT_VERSION).encode():
+    if found is not None and _text(found) != str(CONTRACT_VERSION):
         raise ContractError(
-            f"the streams of this Redis follow contract {found.decode(errors='replace')[:20]!r}, this program"
+            f"the streams of this Redis follow contract {_text(found)[:20]!r}, this program"
             f" reads contract {CONTRACT_VERSION}; nothing was read: use the program that wrote them"
         )
 

@@ -1,0 +1,110 @@
+"""`bookstream tail`, from its settings to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterable
+from typing import Final
+
+from redis.asyncio.client import PubSub
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from consumers.streams import check_version
+from consumers.tail.output import Output
+from consumers.tail.reader import TailReader
+from consumers.tail.settings import TailSettings
+from marketdata.clock import now_ms
+from marketdata.errors import RedisRefusedError
+from marketdata.keys import Keys
+from marketdata.partitions import MAX_PARTITIONS
+from marketdata.redis_url import RedisSession, redis_session, wait_for_redis
+from marketdata.times import parse_when
+
+LOOK_EVERY_S: Final = 1.0
+"""New markets are looked for, and every stream is read, this often; a wake-up reads its partition at once."""
+
+_PAUSE_AFTER_LOSS_S: Final = 0.2
+_WAKES_A_BUNDLE: Final = 1000
+
+
+async def run(settings: TailSettings) -> int:
+    """Prints entries until the end, or until it is cancelled; returns 0.
+
+    Raises:
+        SettingsError: a market or a time that cannot be used.
+        ContractError: this Redis holds streams of another contract.
+        RedisRefusedError: Redis refuses a command.
+        BrokenPipeError: nobody reads the output any more.
+    """
+    first = parse_when(settings.from_, now_ms()) if settings.from_ else None
+    output = Output(as_json=settings.json_, outcome=settings.outcome, count=settings.count)
+    async with redis_session(settings.redis_url, client_name="bookstream-tail", log=_say) as session:
+        keys = Keys(settings.key_prefix)
+        reader = TailReader(session.client, keys, settings.market, first)
+        while True:
+            try:
+                await check_version(session.client, keys)
+                await _tail(session, keys, reader, output, follow=settings.follow)
+                return 0
+            except (RedisConnectionError, RedisTimeoutError):
+                await asyncio.sleep(_PAUSE_AFTER_LOSS_S)
+                await wait_for_redis(session.client, session.target, log=_say)
+            except RedisError as error:
+                raise RedisRefusedError(f"Redis refuses to be read ({error}); nothing was changed") from None
+
+
+async def _tail(
+    session: RedisSession, keys: Keys, reader: TailReader, output: Output, *, follow: bool
+) -> None:
+    await reader.find_streams()
+    if not follow:
+        await _print(reader, output, None)
+        return
+    async with session.client.pubsub() as pubsub:
+        channels = {keys.wake(partition).encode(): partition for partition in range(MAX_PARTITIONS)}
+        await pubsub.subscribe(*channels)
+        await _print(reader, output, None)
+        async for woken in _wakes(pubsub):
+            if woken is None:
+                await reader.find_streams()
+            await _print(reader, output, None if woken is None else {channels[one] for one in woken})
+            if output.is_done:
+                return
+
+
+async def _print(reader: TailReader, output: Output, partitions: Iterable[int] | None) -> None:
+    more = True
+    while more and not output.is_done:
+        batch = await reader.read(partitions)
+        for found in batch.entries:
+            output.write(found, reader.name(found.key))
+        output.flush()
+        more = batch.more
+
+
+async def _wakes(pubsub: PubSub) -> AsyncIterator[set[bytes] | None]:
+    """Channels that spoke, in bundles; None once a second: look at everything."""
+    clock = asyncio.get_running_loop().time
+    look_at_s = clock() + LOOK_EVERY_S
+    while True:
+        woken: set[bytes] = set()
+        wait_s = max(look_at_s - clock(), 0.0)
+        for _ in range(_WAKES_A_BUNDLE):
+            message = await pubsub.get_message(ignore_subscribe_messages=False, timeout=wait_s)
+            if message is None:
+                break
+            wait_s = 0.0
+            if message["type"] == "message":
+                woken.add(message["channel"])
+        if woken:
+            yield woken
+        if clock() >= look_at_s:
+            yield None
+            look_at_s = clock() + LOOK_EVERY_S
+
+
+def _say(line: str) -> None:
+    print(f"bookstream tail: {line}", file=sys.stderr, flush=True)
