@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
+from typing import Final
 
 from aiohttp import WSMsgType, web
 
 from simulator.venue.protocol import Subscription
+
+CLOSE_TIMEOUT_S: Final = 1.0
+"""A client that does not answer a close frame in this time is cut."""
 
 
 class Connection:
@@ -75,4 +79,9 @@ class Connection:
         if code == 1006:
             self.cut()
             return
-        await self._socket.close(code=code, message=reason.encode())
+        try:
+            # The close frame itself waits for room where the client does not read.
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._socket.close(code=code, message=reason.encode())
+        except TimeoutError:
+            self.cut()

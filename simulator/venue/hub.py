@@ -12,7 +12,7 @@ import structlog
 from aiohttp import WSMsgType, web
 
 from simulator.feed import Feed, Frame
-from simulator.venue.connection import Connection
+from simulator.venue.connection import CLOSE_TIMEOUT_S, Connection
 from simulator.venue.protocol import Answer
 
 OUTBOX_BYTES: Final = 8 * 1024 * 1024
@@ -23,8 +23,6 @@ ROOM_BYTES: Final = 512 * 1024
 
 STUCK_S: Final = 1.0
 """Where a flat-out feed has to wait, a client that takes nothing for this long is cut."""
-
-CLOSE_TIMEOUT_S: Final = 1.0
 
 _log = structlog.stdlib.get_logger("simulator")
 

@@ -397,6 +397,25 @@ async def test_client_that_does_not_read_is_cut_and_others_get_everything(waits:
         await asyncio.gather(play, return_exceptions=True)
 
 
+async def test_stop_does_not_wait_for_a_client_that_does_not_read() -> None:
+    feed = Flood(waits=False)
+    server = VenueServer(feed, outbox_bytes=1_000_000_000)
+    async with asyncio.timeout(BOUND_S):
+        async with server.listening("127.0.0.1", 0) as url, aiohttp.ClientSession() as http:
+            venue = Venue(url, http)
+            one = await venue.socket(max_queue=1)
+            other = await venue.socket(max_queue=1)
+            for socket in (one, other):
+                await socket.send(text(assets_ids=["1"], type="market"))
+            play = asyncio.create_task(feed.play(server.hub))
+            await venue.until_status(lambda now: now["sent"] >= 300)
+            play.cancel()
+            await asyncio.gather(play, return_exceptions=True)
+        assert server.hub.connections == 0
+    for socket in (one, other):
+        assert (await close_code(socket))[0] == 1006
+
+
 async def test_stop_closes_clients_with_1001() -> None:
     async with playing(FRAMES) as venue:
         socket = await venue.socket()
