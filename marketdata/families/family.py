@@ -15,7 +15,7 @@ from marketdata.families.price import (
     title_of_price_market,
 )
 from marketdata.families.settlement import Rules, rules_of, spell
-from marketdata.families.strikes import Strike
+from marketdata.families.strikes import Shape, Strike
 
 __all__ = ["Family", "FamilyKind", "Listing", "family_of", "sibling_event_slug"]
 
@@ -86,11 +86,12 @@ def family_of(listing: Listing) -> Family:
     A market whose strikes or settlement disagree keeps its event's key (the event's markets stay in one
     partition) and says in `left_out` why it takes no part.
     """
-    own = rules_of(listing.description, listing.source)
-    settlement = _settlement(listing, own)
-    if settlement is None:
+    title = _price_title(listing)
+    if title is None:
         kind: FamilyKind = "neg-risk" if listing.neg_risk else "event" if listing.event_id else "market"
         return Family(_plain_key(listing), kind, left_out=AUGMENTED if listing.augmented else "")
+    own = rules_of(listing.description, listing.source)
+    settlement = _settlement(listing, title, own)
     strike, left_out = Strike("", ""), ""
     try:
         strike = strike_in(settlement, listing.question, listing.label, listing.slug, own, listing.end)
@@ -108,13 +109,17 @@ def family_of(listing: Listing) -> Family:
     )
 
 
-def _settlement(listing: Listing, own: Rules) -> Settlement | None:
-    """The price family of the event, or of a market that comes without one."""
+def _price_title(listing: Listing) -> tuple[Shape, str, str] | None:
+    """Shape, asset and day by the event's title, or by the question of a market that comes without one."""
+    if listing.event_id:
+        return title_of_price_event(listing.event_title)
+    return title_of_price_market(listing.question)
+
+
+def _settlement(listing: Listing, title: tuple[Shape, str, str], own: Rules) -> Settlement:
     if not listing.event_id:
-        alone = title_of_price_market(listing.question)
-        return alone and settlement_of(*alone, slugs=(listing.slug,), rules=(own,), end=listing.end)
-    title = title_of_price_event(listing.event_title)
-    return title and settlement_of(
+        return settlement_of(*title, slugs=(listing.slug,), rules=(own,), end=listing.end)
+    return settlement_of(
         *title,
         slugs=(listing.event_slug,),
         rules=(rules_of(listing.event_description, listing.event_source), own),

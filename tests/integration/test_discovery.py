@@ -187,8 +187,8 @@ async def test_bad_rows_are_refused_one_by_one_and_the_rest_is_kept(setup: Setup
     setup.gamma = Gamma(event_row("some", good, stolen, newborn))
     setup.gamma.faults = [
         lambda _: web.json_response(
-            {"events": [*setup.gamma.events, 7, {"slug": "hollow"}, event_row("x", *["row"])]}
-        )  # type: ignore[list-item]
+            {"events": [*setup.gamma.events, 7, {"slug": "hollow"}, event_row("x", markets=["row"])]}
+        )
     ]
     found = await setup.discovery().fetch()
     assert [one.slug for one in found.markets] == ["will-good-happen"]
@@ -286,7 +286,7 @@ async def test_a_server_that_never_answers_is_a_discovery_error(setup: Setup) ->
         await release.wait()
         return web.Response()
 
-    setup.gamma.answer = never  # type: ignore[method-assign]
+    setup.gamma.answer = never  # type: ignore[method-assign, assignment]
     reader = setup.reader(timeout=aiohttp.ClientTimeout(total=0.05))
     with pytest.raises(DiscoveryError, match="Timeout"):
         await reader.get("/events", [], RetryBudget(retries=1))

@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -159,7 +160,7 @@ def test_ladder_and_ranges_of_one_settlement_share_one_key() -> None:
     ],
 )
 def test_a_market_that_disagrees_is_left_out_and_keeps_its_familys_key(
-    changed: dict[str, str], reason: str
+    changed: dict[str, Any], reason: str
 ) -> None:
     family = family_of(replace(ABOVE, **changed))
     assert reason in family.left_out

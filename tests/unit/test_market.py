@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -66,7 +67,8 @@ def test_a_closed_market_that_still_accepts_orders_is_not_tradable() -> None:
 
 @pytest.mark.parametrize("missing", ["enableOrderBook", "acceptingOrders"])
 def test_a_market_without_its_order_book_flags_is_paused(missing: str) -> None:
-    assert market(**{missing: None}).state == "paused"
+    changed: dict[str, Any] = {missing: None}
+    assert market(**changed).state == "paused"
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_protocol_v1_ignores_position_ids() -> None:
         ({"orderMinSize": True}, "orderMinSize is not a number"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_refused_in_one_line(changed: dict[str, object], reason: str) -> None:
+def test_a_row_that_cannot_be_used_is_refused_in_one_line(changed: dict[str, Any], reason: str) -> None:
     with pytest.raises(CatalogError, match=reason) as caught:
         market(**changed)
     assert "\n" not in str(caught.value)

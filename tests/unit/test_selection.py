@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,12 +15,9 @@ from worker.discovery.selection import Filters, Limits, select
 ROOMY = Limits(max_markets=500, max_connections=40, tokens_per_connection=50)
 
 
-def family(name: str, size: int, volume: float = 100.0, **changed: object) -> list[Market]:
+def family(name: str, size: int, volume: float = 100.0, **changed: Any) -> list[Market]:
     """An event of so many open markets, whose volumes add up to `volume`."""
-    return [
-        market(f"{name}-{n}", event=name, volume24hr=volume / size, **changed)  # type: ignore[arg-type]
-        for n in range(size)
-    ]
+    return [market(f"{name}-{n}", event=name, volume24hr=volume / size, **changed) for n in range(size)]
 
 
 def limited(markets: int) -> Limits:

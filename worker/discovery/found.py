@@ -71,6 +71,11 @@ class Gathering:
     trading: int = 0
     _owners: dict[str, str] = field(default_factory=dict)
 
+    def add_events(self, events: Iterable[Any]) -> None:
+        """Takes events; a page of the venue takes some ten milliseconds, so callers use a thread for it."""
+        for event in events:
+            self.add_event(event)
+
     def add_event(self, event: Any) -> None:
         """Takes an event with the markets inside it."""
         if not isinstance(event, Mapping):

@@ -7,6 +7,7 @@ answered only to `closed=true`. Addresses above about 8 kB are refused, hence th
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -108,8 +109,7 @@ class GammaDiscovery:
             page = await self._reader.get(
                 "/events/keyset", [*fixed, *([("after_cursor", cursor)] if cursor else [])], budget
             )
-            for event in _list(page, "events", "/events/keyset"):
-                found.add_event(event)
+            await asyncio.to_thread(found.add_events, _list(page, "events", "/events/keyset"))
             before, cursor = cursor, gamma_fields.text(page, "next_cursor")
             if not cursor:
                 return True
@@ -127,8 +127,7 @@ class GammaDiscovery:
             chunk = slugs[at : at + CHUNK]
             params = [("limit", str(PAGE)), ("closed", "false"), *(("slug", slug) for slug in chunk)]
             events = _list(await self._reader.get("/events", params, budget), "events", "/events")
-            for event in events:
-                found.add_event(event)
+            await asyncio.to_thread(found.add_events, events)
             there = {gamma_fields.text(event, "slug") for event in events if isinstance(event, dict)}
             for slug in chunk:
                 if missing and slug not in there:
