@@ -1,7 +1,8 @@
 """Market records in Gamma's shape for the condition ids of recordings. Pure.
 
 Real fields come from new_market messages where a recording has them; the rest is made up, deterministically,
-from the ids: a question that says so, an end date far away, a volume of 1000 a recorded frame.
+from the ids: a question that says so, an end date far away, a volume of 1000 a recorded frame. The messages have
+no end date; where the texts of a price market name the moment it settles, that is its end date.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
 
+from marketdata.families import Listing, family_of
 from simulator.captured.books import MIN_ORDER_SIZE, MarketState
 from simulator.captured.reader import Message
 
 END_DATE: Final = "2099-12-31T12:00:00Z"
+"""Of markets that are not bound to a moment."""
+
 START_DATE: Final = "2020-01-01T00:00:00Z"
 
 _TOKEN_FLOOR: Final = 10**76
@@ -66,6 +71,7 @@ def _market(market: KnownMarket, state: MarketState) -> dict[str, Any]:
         outcomes = ["Yes", "No"]
     is_v2 = state.version == "v2"
     volume = float(1000 * market.frames)
+    head = _event_head(market)
     row: dict[str, Any] = {
         "id": str(told.get("id") or _invented_number(market.condition_id)),
         "question": str(told.get("question") or f"Recorded market {short}?"),
@@ -77,7 +83,7 @@ def _market(market: KnownMarket, state: MarketState) -> dict[str, Any]:
         "outcomes": orjson.dumps(outcomes).decode(),
         "outcomePrices": orjson.dumps(_prices(market, state)).decode(),
         "startDate": START_DATE,
-        "endDate": END_DATE,
+        "endDate": head["endDate"],
         "groupItemTitle": str(told.get("group_item_title") or ""),
         "volume": f"{volume:.6f}",
         "volumeNum": volume,
@@ -120,21 +126,32 @@ def _event_head(market: KnownMarket) -> dict[str, Any]:
     event = event if isinstance(event, dict) else {}
     short = market.condition_id.removeprefix("0x")[:12]
     slug = str(event.get("slug") or told.get("slug") or f"recorded-event-{short}")
+    title = str(event.get("title") or told.get("question") or f"Recorded market {short}")
+    description = str(event.get("description") or "")
     tags = told.get("tags")
     names = [name for name in tags if isinstance(name, str)] if isinstance(tags, list) else []
     return {
         "id": str(event.get("id") or _invented_number(f"event of {market.condition_id}")),
         "ticker": str(event.get("ticker") or slug),
         "slug": slug,
-        "title": str(event.get("title") or told.get("question") or f"Recorded market {short}"),
-        "description": str(event.get("description") or ""),
+        "title": title,
+        "description": description,
         "startDate": START_DATE,
-        "endDate": END_DATE,
+        "endDate": _end_date(slug, title, description),
         "tags": [
             {"id": _invented_number(f"tag {name}"), "label": name, "slug": name}
             for name in names or ["recorded"]
         ],
     }
+
+
+@lru_cache(maxsize=4096)
+def _end_date(slug: str, title: str, description: str) -> str | None:
+    """The moment that the event's texts name; None for a price event whose texts leave the year open."""
+    family = family_of(
+        Listing("", event_id="0", event_slug=slug, event_title=title, event_description=description)
+    )
+    return family.settlement_time or (None if family.kind in ("threshold", "range") else END_DATE)
 
 
 def _sum_up(event: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from marketdata.errors import CaptureError, VenueFormatError
+from marketdata.market import market_from_gamma
 from marketdata.venue import padded_condition_id
 from simulator.captured.capture import load_capture
 from simulator.captured.feed import CapturedFeed
@@ -86,6 +87,42 @@ def test_announced_market_has_its_real_fields() -> None:
     assert (row["feesEnabled"], row["takerBaseFee"], row["orderPriceMinTickSize"]) == (True, 1000, 0.01)
     (event,) = row["events"]
     assert (event["id"], event["slug"]) == ("1139944", "north-carolina-enacts-data-center-moratorium-by")
+
+
+def test_price_market_ends_when_its_texts_say_it_settles(tmp_path: Path) -> None:
+    rules = "The Binance 1 minute candle for BTC/USDT 12:00 in the ET timezone (noon), its final Close price."
+    told = {
+        "event_type": "new_market",
+        "id": "1",
+        "market": "0x" + "ab" * 32,
+        "question": "Will the price of Bitcoin be above $64,000 on November 30?",
+        "slug": "bitcoin-above-64k-on-november-30-2026",
+        "description": rules,
+        "assets_ids": ["1", "2"],
+        "outcomes": ["Yes", "No"],
+        "event_message": {
+            "id": "7",
+            "slug": "bitcoin-above-on-november-30-2026",
+            "title": "Bitcoin above ___ on November 30?",
+            "description": rules,
+        },
+        "group_item_title": "64,000",
+    }
+    path = tmp_path / "told.jsonl"
+    path.write_bytes(orjson.dumps(told))
+    (event,) = CapturedFeed([load_capture(path)], speed=1, loop=False).events()
+    market = market_from_gamma(event["markets"][0], event, 64)
+    # Noon in New York, in winter.
+    assert event["endDate"] == event["markets"][0]["endDate"] == "2026-11-30T17:00:00Z"
+    assert (market.lower, market.left_out) == ("64000", "")
+
+
+def test_catalog_takes_every_record() -> None:
+    for path in sorted((DATA / "captures").glob("*/*")):
+        for event in CapturedFeed([load_capture(path)], speed=1, loop=False).events():
+            for row in event["markets"]:
+                market = market_from_gamma(row, event, 64)
+                assert market.condition_id == padded_condition_id(row["conditionId"])
 
 
 def test_two_recordings_that_disagree_on_tokens_are_refused(tmp_path: Path) -> None:
