@@ -76,7 +76,7 @@ def rebalance(
     waiting = [market for one, market in wanted_by_id.items() if one not in placed]
     add: dict[int, list[Market]] = {}
 
-    by_fill = sorted(kept, key=lambda shard: (not kept[shard], -len(kept[shard]), shard))
+    by_fill = sorted(kept, key=lambda shard: (-len(kept[shard]), shard))
     at = 0
     for shard in by_fill:
         filling = waiting[at : at + room - len(kept[shard])]

@@ -121,6 +121,14 @@ async def test_reading_stops_when_it_has_enough_of_the_busiest(setup: Setup) -> 
     assert not found.complete
 
 
+async def test_an_event_that_comes_on_two_pages_counts_once(setup: Setup) -> None:
+    setup.gamma = Gamma(*events(6))
+    twice = {"events": setup.gamma.events[:2], "next_cursor": "cursor-0"}
+    setup.gamma.faults = [lambda _: web.json_response(twice)]
+    found = await setup.discovery(enough_markets=8).fetch()
+    assert {one.event_slug for one in found.markets} == {f"event-{n}" for n in range(4)}
+
+
 async def test_tags_are_asked_one_by_one_and_an_event_with_both_is_found_once(setup: Setup) -> None:
     setup.gamma = Gamma(*events(4))
     setup.gamma.events[1]["tags"].append({"id": "0"})

@@ -177,6 +177,7 @@ def test_a_market_that_disagrees_is_left_out_and_keeps_its_familys_key(
         "Bitcoin above ___ in March?",
         "Katana FDV above ___ one day after launch?",
         "Will $ETH be above $1,700 on June 17?",
+        "Will Bitcoin be above $64,000 on March 11?",
     ],
 )
 def test_events_of_other_kinds_are_no_price_families(title: str) -> None:
@@ -200,6 +201,12 @@ def test_a_neg_risk_event_is_one_whatever_the_number_of_its_markets() -> None:
     assert "augmented" in family_of(replace(one, augmented=True)).left_out
     alone = replace(one, event_id="", neg_risk_market_id="0x9")
     assert family_of(alone).key == "neg-risk:0x9"
+
+
+def test_a_range_whose_event_is_augmented_takes_no_part() -> None:
+    family = family_of(replace(RANGE, augmented=True))
+    assert "augmented" in family.left_out
+    assert (family.kind, family.key) == ("range", MARCH_11)
 
 
 def test_an_unknown_settlement_binds_nothing_beyond_the_event() -> None:

@@ -192,6 +192,14 @@ def test_event_fields_come_from_the_event_or_from_the_row_itself() -> None:
     assert replace(by_itself, event_size=2) == direct
 
 
+def test_an_event_is_augmented_only_where_both_of_its_flags_say_so() -> None:
+    row = market_row("m", negRisk=True)
+    both = event_row("e", row, negRisk=True, enableNegRisk=True, negRiskAugmented=True)
+    assert market_from_gamma(row, both, 64).neg_risk_augmented
+    assert not market_from_gamma(row, {**both, "enableNegRisk": False}, 64).neg_risk_augmented
+    assert not market_from_gamma(row, {**both, "negRiskAugmented": False}, 64).neg_risk_augmented
+
+
 @pytest.mark.parametrize(
     "data",
     [
