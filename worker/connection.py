@@ -10,7 +10,8 @@ from marketdata.logs import get_logger
 from worker.backoff import Backoff
 from worker.counters import Counters
 from worker.limiter import OpenLimiter
-from worker.protocol import Close, ConnectionProtocol, Notice, Send
+from worker.notices import Close, Notice, Send
+from worker.protocol import ConnectionProtocol
 from worker.sockets.base import Closed, ConnectError, Connector, Socket
 from worker.streams import Update
 

@@ -59,7 +59,7 @@ class Following:
     def feed(self, condition_id: str) -> tuple[Connection, MarketFeed] | None:
         """The connection and feed of a followed market."""
         for connection in self.connections.values():
-            feed = connection.protocol.markets.get(condition_id)
+            feed = connection.protocol.books.markets.get(condition_id)
             if feed is not None:
                 return connection, feed
         return None
@@ -67,12 +67,12 @@ class Following:
     @property
     def condition_ids(self) -> set[str]:
         """All followed markets."""
-        return {one for connection in self.connections.values() for one in connection.protocol.markets}
+        return {one for connection in self.connections.values() for one in connection.protocol.books.markets}
 
     def feeds(self) -> Iterable[MarketFeed]:
         """All followed markets' feeds."""
         for connection in self.connections.values():
-            yield from connection.protocol.markets.values()
+            yield from connection.protocol.books.markets.values()
 
     def current_tops(self, stream: MarketStream) -> list[Update]:
         """The tops that are live now, to be published again after a `redis` gap."""
@@ -140,13 +140,15 @@ class Following:
             RedisError: Redis could not be asked; nothing was changed.
         """
         await self.open_streams(wanted)
-        current = {shard: list(c.protocol.markets) for shard, c in self.connections.items()}
+        current = {shard: list(c.protocol.books.markets) for shard, c in self.connections.items()}
         plan = rebalance(current, wanted, self._tokens_per_connection)
         now = now_us()
         for shard, gone in plan.remove.items():
             self._let_go(self.connections[shard], gone, "shutdown")
         for shard in plan.dropped:
-            self._let_go(self.connections[shard], list(self.connections[shard].protocol.markets), "shutdown")
+            self._let_go(
+                self.connections[shard], list(self.connections[shard].protocol.books.markets), "shutdown"
+            )
             await self._close(shard)
         for shard, markets in plan.add.items():
             feeds = [MarketFeed(market, self.streams[market.condition_id]) for market in markets]
@@ -170,9 +172,9 @@ class Following:
     async def drop(self, condition_id: str) -> None:
         """Lets a market go whose last entry is written already."""
         for shard, connection in list(self.connections.items()):
-            if condition_id in connection.protocol.markets:
+            if condition_id in connection.protocol.books.markets:
                 self._let_go(connection, [condition_id], None)
-                if not connection.protocol.markets:
+                if not connection.protocol.books.markets:
                     await self._close(shard)
 
     async def lose(self, partitions: frozenset[int]) -> None:
@@ -180,12 +182,12 @@ class Following:
         for shard, connection in list(self.connections.items()):
             gone = [
                 m.condition_id
-                for m in connection.protocol.markets.values()
+                for m in connection.protocol.books.markets.values()
                 if m.stream.partition in partitions
             ]
             if gone:
                 self._let_go(connection, gone, None)
-                if not connection.protocol.markets:
+                if not connection.protocol.books.markets:
                     await self._close(shard)
         for streams in (self.streams, self._retired):
             for condition_id in [one for one, s in streams.items() if s.partition in partitions]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 from marketdata.clock import now_us
 from marketdata.keys import Keys
-from worker.connection import Connection
-from worker.feeds import TokenFeed, TokenState
+from worker.feeds import TokenState
 from worker.following import Following
 from worker.ownership import Ownership
 from worker.pending import CLOCK
@@ -63,19 +60,22 @@ class Heartbeat:
 
     def _check_hashes(self) -> None:
         """The next tokens in turn have their hash checked, at the end of their step."""
-        tokens: list[tuple[Connection, TokenFeed]] = [
-            (connection, feed)
-            for connection in self._following.connections.values()
-            for feed in connection.protocol.tokens.values()
-        ]
-        if not tokens or self._checks_per_s < 1:
+        left = int(self._checks_per_s)
+        connections = list(self._following.connections.values())
+        total = sum(len(connection.protocol.books.tokens) for connection in connections)
+        if left < 1 or not total:
             return
         at_us = now_us()
-        count = min(len(tokens), int(self._checks_per_s))
-        start = self._next_check % len(tokens)
-        turn = [*islice(tokens, start, start + count), *islice(tokens, max(0, start + count - len(tokens)))]
-        self._next_check = (start + count) % len(tokens)
-        for connection, feed in turn:
-            connection.protocol.verify_now(feed, at_us)
-        for connection in self._following.connections.values():
+        first, self._next_check = self._next_check % total, (self._next_check + left) % total
+        before = 0
+        for connection in connections:
+            protocol = connection.protocol
+            feeds = [
+                feed
+                for place, feed in enumerate(protocol.books.tokens.values(), before)
+                if (place - first) % total < left
+            ]
+            before += len(protocol.books.tokens)
+            protocol.books.verify(feeds, at_us)
+            protocol.resync(at_us)
             connection.flush()

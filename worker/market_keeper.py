@@ -156,7 +156,7 @@ class MarketKeeper:
                 continue
             if found is not None and not found[1].ended:
                 connection, feed = found
-                connection.protocol.resolve(feed, OVER_NOTE[end.winner], None, now_us())
+                connection.protocol.books.resolve(feed, OVER_NOTE[end.winner], None, now_us())
                 connection.flush()
                 async with self._turn:
                     await self._following.drop(condition_id)

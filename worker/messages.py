@@ -54,7 +54,7 @@ class Book(NamedTuple):
 
 
 class Change(NamedTuple):
-    """The new total size at one price of one token. Size "0" removes the level."""
+    """The new total size at one price of one token. Size "0" removes the level. `hash` is empty if there is none."""
 
     token: str
     is_bid: bool
@@ -332,11 +332,12 @@ def _today(items: Any) -> Iterator[Change]:
 
 
 def _legacy(row: dict[str, Any]) -> Iterator[Change]:
+    # Their hash was taken at another time than their timestamp, so it can prove nothing and is not kept.
     token = _token(row)
-    message_hash = _optional_text(row, "hash")
+    _optional_text(row, "hash")
     for item in row.get("changes", (row,)):
         price, size = item["price"], item["size"]
-        yield Change(token, _side(item), _price(price), price, _size(size), size, message_hash, None, None)
+        yield Change(token, _side(item), _price(price), price, _size(size), size, "", None, None)
 
 
 def _trade(row: dict[str, Any]) -> Trade:

@@ -34,8 +34,10 @@ from worker.ids import IdClock
 from worker.limiter import OpenLimiter
 from worker.market_keeper import MarketKeeper
 from worker.messages import NewMarket
+from worker.notices import Ended, Notice, Quarantined, Witness
 from worker.ownership import Ownership
-from worker.protocol import ConnectionProtocol, Ended, Notice, ProtocolPolicy, Quarantined, Witness
+from worker.policy import ProtocolPolicy
+from worker.protocol import ConnectionProtocol
 from worker.publisher import Publisher
 from worker.quarantine import Quarantine
 from worker.retention import Retention

@@ -98,7 +98,7 @@ class Status:
 
 def _connection(connection: Connection) -> dict[str, Any]:
     protocol = connection.protocol
-    states = [feed.state for feed in protocol.tokens.values()]
+    states = [feed.state for feed in protocol.books.tokens.values()]
     return {
         "name": connection.name,
         "state": protocol.state.value,
@@ -108,7 +108,7 @@ def _connection(connection: Connection) -> dict[str, Any]:
         "waiting": states.count(TokenState.WAITING),
         "unlisted": states.count(TokenState.UNLISTED),
         "last_frame_ms": protocol.last_frame_us // 1000,
-        "last_data_ms": protocol.last_data_us // 1000,
+        "last_data_ms": protocol.books.last_data_us // 1000,
         "pong_ms": None if protocol.pong_us is None else protocol.pong_us / 1000,
         "opens": connection.opens,
         "last_close": connection.last_close,

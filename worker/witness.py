@@ -9,7 +9,7 @@ from marketdata.clock import now_us
 from marketdata.logs import get_logger
 from worker.clob import Clob, ClobError
 from worker.connection import Connection
-from worker.protocol import Witness
+from worker.notices import Witness
 
 SECOND_LOOK_S: Final = 1.5
 MAX_WAITING: Final = 200
@@ -49,7 +49,7 @@ class Witnesses:
         """First books are missing: does the venue have them at all?"""
         books = await self._clob.books(tokens)
         for token in tokens:
-            connection.protocol.witness_first(token, listed=token in books, now_us=now_us())
+            connection.protocol.first_book_said(token, listed=token in books, now_us=now_us())
         connection.flush()
 
     async def _lost(self, connection: Connection, tokens: tuple[str, ...]) -> None:
@@ -60,9 +60,10 @@ class Witnesses:
         await asyncio.sleep(SECOND_LOOK_S)
         wrong = await self._differing(connection, suspects)
         for token in wrong:
-            feed = connection.protocol.tokens.get(token)
+            feed = connection.protocol.books.tokens.get(token)
             if feed is not None:
-                connection.protocol.desync(feed, now_us())
+                connection.protocol.books.desync(feed, now_us())
+        connection.protocol.resync(now_us())
         connection.flush()
 
     async def _differing(self, connection: Connection, tokens: tuple[str, ...]) -> tuple[str, ...]:
@@ -70,5 +71,5 @@ class Witnesses:
         return tuple(
             token
             for token, book in books.items()
-            if connection.protocol.witness_differs(token, book.bids, book.asks, book.venue_ms)
+            if connection.protocol.books.differs(token, book.bids, book.asks, book.venue_ms)
         )

@@ -1,0 +1,339 @@
+"""The books of one connection (pure): messages in, updates and notices out.
+
+What is wrong with a book is told as a gap, and the token is put on `resync`: it needs a new snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from marketdata.decimals import with_leading_zero
+from marketdata.entries import GapCause, gap_note
+from worker.book import Book
+from worker.counters import Counters
+from worker.feeds import MarketFeed, TokenFeed, TokenState
+from worker.messages import Book as BookMessage
+from worker.messages import Change, Level, MarketResolved, PriceChange, TickSizeChange, Trade
+from worker.notices import Ended, Notice, Witness
+from worker.policy import SECOND_US, ProtocolPolicy
+from worker.steps import Verdict
+from worker.streams import Update
+from worker.verification import Check
+
+FORGIVEN_AFTER_US: Final = 60 * SECOND_US
+"""A token that was live for this long starts with a clean record."""
+
+
+class Books:
+    """Markets, tokens and their books."""
+
+    def __init__(self, worker_id: str, policy: ProtocolPolicy, counters: Counters) -> None:
+        self.updates: list[Update] = []
+        self.notices: list[Notice] = []
+        self.markets: dict[str, MarketFeed] = {}
+        self.tokens: dict[str, TokenFeed] = {}
+        self.resync: list[TokenFeed] = []
+        """Tokens that need a new snapshot."""
+        self.first_books = 0
+        """Snapshots that made a token live."""
+        self.last_data_us = 0
+        self._worker_id = worker_id
+        self._policy = policy
+        self._counters = counters
+        self._held: set[TokenFeed] = set()
+
+    def add(self, market: MarketFeed) -> None:
+        """Takes a market on."""
+        self.markets[market.condition_id] = market
+        for feed in market.tokens:
+            self.tokens[feed.token] = feed
+
+    def remove(self, condition_id: str) -> list[str]:
+        """Lets a market go and frees all that was known of it; returns its tokens."""
+        market = self.markets.pop(condition_id, None)
+        if market is None:
+            return []
+        for feed in market.tokens:
+            self._held.discard(feed)
+            del self.tokens[feed.token]
+        return [feed.token for feed in market.tokens]
+
+    # -- messages -------------------------------------------------------------------------------------------
+
+    def price_change(self, message: PriceChange, now_us: int) -> None:
+        """Edits levels; publishes what the step rule lets through."""
+        self._counters.price_changes += 1
+        market = self._market(message.market, message.venue_ms)
+        if market is None:
+            return
+        self.last_data_us = now_us
+        changes = message.changes
+        if len(changes) == 2 and changes[0].token != changes[1].token:
+            for change in changes:
+                self._change(market, change.token, (change,), message.venue_ms, now_us)
+            return
+        by_token: dict[str, list[Change]] = {}
+        for change in changes:
+            by_token.setdefault(change.token, []).append(change)
+        for token, of_token in by_token.items():
+            self._change(market, token, of_token, message.venue_ms, now_us)
+
+    def _change(
+        self, market: MarketFeed, token: str, changes: Sequence[Change], venue_ms: int | None, now_us: int
+    ) -> None:
+        feed = market.by_token.get(token)
+        if feed is None:
+            self._counters.foreign += 1
+            return
+        gate = feed.gate
+        if gate.book is None:
+            self._counters.before_book += 1
+            if feed.state is TokenState.UNLISTED:
+                # The venue does have a book of it by now: ask again soon.
+                soon_us = now_us + int(self._policy.first_book_timeout_s * SECOND_US)
+                feed.book_due_us = min(feed.book_due_us, soon_us)
+            return
+        if (
+            feed.check_due
+            and not gate.held
+            and (venue_ms != gate.venue_ms or changes[-1].hash != gate.hash)
+            and not self._verified(feed, now_us)
+        ):
+            self.desync(feed, now_us)
+            return
+        was_held = gate.held
+        verdict = gate.change(changes, venue_ms, now_us)
+        if verdict is Verdict.PUBLISH:
+            self._top(feed, venue_ms, now_us)
+        elif verdict is Verdict.DESYNC:
+            self.desync(feed, now_us)
+            return
+        if gate.held is not was_held:
+            if was_held:
+                self._held.discard(feed)
+            else:
+                self._held.add(feed)
+        if self._policy.check_every_step or feed.unproven:
+            feed.check_due = True
+
+    def book(self, message: BookMessage, now_us: int) -> None:
+        """A whole book: shown at once, verified afterwards."""
+        self._counters.books += 1
+        market = self._market(message.market, message.venue_ms)
+        if market is None:
+            return
+        feed = market.by_token.get(message.token)
+        if feed is None:
+            self._counters.foreign += 1
+            return
+        self.last_data_us = now_us
+        book = Book(message.bids, message.asks)
+        self._held.discard(feed)
+        verdict = feed.gate.snapshot(book, message.venue_ms, message.hash, now_us)
+        if feed.state is not TokenState.LIVE:
+            feed.state = TokenState.LIVE
+            feed.live_since_us = now_us
+            self.first_books += 1
+        feed.book_due_us = feed.resubscribe_us = 0
+        feed.unproven = feed.check_due = False
+        if verdict is Verdict.PUBLISH:
+            self._top(feed, message.venue_ms, now_us)
+        if message.tick_size:
+            feed.check.tick_size = message.tick_size
+        if message.version:
+            market.facts.version = message.version
+        market.facts.book_says(message.last_trade_price, now_us)
+        result = feed.check.check_snapshot(market.facts, feed.token, book, message.venue_ms, message.hash)
+        self._counters.hash_result(result)
+
+    def trade(self, message: Trade, now_us: int) -> None:
+        """A trade is written as it is; it also tells what the next hashes cover."""
+        self._counters.trades += 1
+        feed = self._token(message.market, message.token, message.venue_ms)
+        if feed is None:
+            return
+        self.last_data_us = now_us
+        feed.market.facts.trade_says(message.price)
+        price, size = with_leading_zero(message.price), with_leading_zero(message.size)
+        update = Update(feed.market.stream, "trade", feed.outcome, recv_us=now_us, venue_ms=message.venue_ms)
+        if message.side == "SELL":
+            update.bid, update.bid_size = price, size
+        else:
+            update.ask, update.ask_size = price, size
+        self.updates.append(update)
+
+    def tick_size_change(self, message: TickSizeChange, now_us: int) -> None:
+        """A new price grid: levels off it may have vanished unsaid, so the next step must prove the book."""
+        self._counters.seen("tick_size_change")
+        feed = self._token(message.market, message.token, message.venue_ms)
+        if feed is None:
+            return
+        self.last_data_us = now_us
+        feed.check.tick_size = message.new_tick_size
+        feed.unproven = feed.gate.book is not None
+        self.updates.append(
+            Update(
+                feed.market.stream,
+                "tick",
+                feed.outcome,
+                recv_us=now_us,
+                venue_ms=message.venue_ms,
+                note=with_leading_zero(message.new_tick_size),
+            )
+        )
+
+    def market_resolved(self, message: MarketResolved, now_us: int) -> None:
+        """The last entry of a market. A message that names no winner is left to the polling of resolutions."""
+        self._counters.seen("market_resolved")
+        market = self.markets.get(message.market)
+        winner = market.by_token.get(message.winning_token) if market else None
+        if market is None or market.ended or winner is None:
+            return
+        self.resolve(market, str(winner.outcome), message.venue_ms, now_us)
+        self.notices.append(Ended(market.condition_id, 1 if winner.outcome else 0))
+
+    def resolve(self, market: MarketFeed, note: str, venue_ms: int | None, now_us: int) -> None:
+        """Writes the market's last entry: note is 0, 1 or split."""
+        market.ended = True
+        self.updates.append(
+            Update(market.stream, "resolved", None, recv_us=now_us, venue_ms=venue_ms, note=note)
+        )
+
+    # -- what goes wrong ------------------------------------------------------------------------------------
+
+    def distrust_all(self) -> None:
+        """A frame was lost and nobody knows whose: every book must prove itself at its next step, and by REST."""
+        suspects = []
+        for feed in self.tokens.values():
+            if feed.gate.book is not None:
+                feed.unproven = feed.check_due = True
+                suspects.append(feed.token)
+        if suspects:
+            self.notices.append(Witness(tuple(suspects), "lost"))
+
+    def malformed(self, condition_id: str, now_us: int) -> None:
+        """A message of this market could not be used: its books are wrong from now on."""
+        market = self.markets.get(condition_id)
+        if market is not None and not market.ended:
+            for feed in market.tokens:
+                if feed.state is TokenState.LIVE:
+                    self.desync(feed, now_us)
+
+    def desync(self, feed: TokenFeed, now_us: int) -> None:
+        """The local book is wrong: a gap from when it was last right, and a new snapshot."""
+        self._counters.desyncs += 1
+        if feed.live_since_us and now_us - feed.live_since_us > FORGIVEN_AFTER_US:
+            feed.resyncs = 0
+        feed.resyncs += 1
+        self.gap(feed, "desync", feed.gate.good_us or now_us, now_us)
+        self.forget(feed)
+        self.resync.append(feed)
+
+    def gap(self, feed: TokenFeed, cause: GapCause, start_us: int, now_us: int) -> None:
+        """Says that updates of a live token may be missing from `start_us` on; one gap is enough until it is live."""
+        if feed.state is not TokenState.LIVE or feed.market.ended:
+            return
+        note = gap_note(cause, start_us, self._worker_id)
+        self.updates.append(Update(feed.market.stream, "gap", feed.outcome, recv_us=now_us, note=note))
+        self._counters.gap(cause)
+
+    def forget(self, feed: TokenFeed) -> None:
+        """Nothing is known of a token until its next snapshot."""
+        feed.gate.clear()
+        feed.check.forget()
+        self._held.discard(feed)
+        feed.state = TokenState.WAITING
+        feed.check_due = feed.unproven = False
+        feed.book_due_us = feed.resubscribe_us = 0
+        feed.live_since_us = 0
+
+    # -- time and proof -------------------------------------------------------------------------------------
+
+    def tick_steps(self, now_us: int) -> None:
+        """Closes quiet steps and ends holds that last too long."""
+        for feed in list(self._held):
+            if feed.gate.tick(now_us, self._policy.steps) is Verdict.DESYNC:
+                self.desync(feed, now_us)
+
+    @property
+    def due_us(self) -> int | None:
+        """When `tick_steps` is wanted next, Unix microseconds; None: no step is open."""
+        if not self._held:
+            return None
+        dues = [due for feed in self._held if (due := feed.gate.due_us(self._policy.steps)) is not None]
+        return min(dues, default=None)
+
+    def verify(self, feeds: Iterable[TokenFeed], now_us: int) -> None:
+        """Checks each token's hash if its step is over, else when it is."""
+        for feed in feeds:
+            if feed.gate.book is None:
+                continue
+            if not feed.gate.quiet(now_us, self._policy.steps):
+                feed.check_due = True
+            elif not self._verified(feed, now_us):
+                self.desync(feed, now_us)
+
+    def _verified(self, feed: TokenFeed, now_us: int) -> bool:
+        """Recomputes the hash at the end of a step; false if the book is to be given up."""
+        gate = feed.gate
+        feed.check_due = False
+        if gate.book is None:
+            return True
+        result = feed.check.check(feed.market.facts, feed.token, gate.book, gate.venue_ms, gate.hash, now_us)
+        self._counters.hash_result(result)
+        if feed.unproven:
+            feed.unproven = False
+            return result is Check.MATCH
+        return result is not Check.MISMATCH or not feed.check.mismatch_lasts(now_us)
+
+    def differs(self, token: str, bids: Sequence[Level], asks: Sequence[Level], rest_ms: int | None) -> bool:
+        """Whether a REST book contradicts the local one: same moment or newer, with other levels."""
+        feed = self.tokens.get(token)
+        if feed is None or feed.gate.book is None or feed.gate.held:
+            return False
+        if rest_ms is None or (feed.gate.venue_ms is not None and rest_ms < feed.gate.venue_ms):
+            return False
+        return not feed.gate.book.same_levels(bids, asks)
+
+    # -- small steps ----------------------------------------------------------------------------------------
+
+    def _market(self, condition_id: str, venue_ms: int | None) -> MarketFeed | None:
+        market = self.markets.get(condition_id)
+        if market is None or market.ended:
+            self._counters.foreign += 1
+            return None
+        if venue_ms is not None:
+            if venue_ms < market.last_venue_ms:
+                self._counters.time_back += 1
+            else:
+                market.last_venue_ms = venue_ms
+        return market
+
+    def _token(self, condition_id: str, token: str, venue_ms: int | None) -> TokenFeed | None:
+        market = self._market(condition_id, venue_ms)
+        if market is None:
+            return None
+        feed = market.by_token.get(token)
+        if feed is None:
+            self._counters.foreign += 1
+        return feed
+
+    def _top(self, feed: TokenFeed, venue_ms: int | None, now_us: int) -> None:
+        top = feed.gate.shown
+        if top is None:
+            return
+        self._counters.tops += 1
+        self.updates.append(
+            Update(
+                feed.market.stream,
+                "top",
+                feed.outcome,
+                recv_us=now_us,
+                bid=top.bid,
+                bid_size=top.bid_size,
+                ask=top.ask,
+                ask_size=top.ask_size,
+                venue_ms=venue_ms,
+            )
+        )
