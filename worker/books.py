@@ -171,7 +171,7 @@ class Books:
             return
         self.last_data_us = now_us
         feed.check.tick_size = message.new_tick_size
-        feed.unproven = feed.gate.book is not None
+        feed.unproven, feed.check_due = feed.gate.book is not None, False
         self.updates.append(
             Update(
                 feed.market.stream,
@@ -207,7 +207,7 @@ class Books:
         suspects = []
         for feed in self.tokens.values():
             if feed.gate.book is not None:
-                feed.unproven = feed.check_due = True
+                feed.unproven, feed.check_due = True, False
                 suspects.append(feed.token)
         if suspects:
             self.notices.append(Witness(tuple(suspects), "lost"))
@@ -267,7 +267,8 @@ class Books:
     def verify(self, feeds: Iterable[TokenFeed], now_us: int) -> None:
         """Checks each token's hash if its step is over, else when it is."""
         for feed in feeds:
-            if feed.gate.book is None:
+            if feed.gate.book is None or (feed.unproven and not feed.check_due):
+                # What made a book doubtful came after its last step; only the next one can prove anything.
                 continue
             if not feed.gate.quiet(now_us, self._policy.steps):
                 feed.check_due = True
