@@ -7,7 +7,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from random import Random
 from typing import Any, Final
 
@@ -15,6 +14,8 @@ import aiohttp
 import orjson
 
 from marketdata.errors import DiscoveryError
+from marketdata.logs import get_logger
+from worker.retry_after import retry_after_s
 
 Params = Sequence[tuple[str, str]]
 
@@ -106,6 +107,9 @@ class JsonReader:
                         f"{self._base_url}{path} failed {failures} times, last: {error}; "
                         "the markets known so far stay in use, it will be tried again at the next refresh"
                     ) from None
+                get_logger("discovery").warning(
+                    f"{self._base_url} did not answer, again in {delay_s:.0f} s", path=path, why=str(error)
+                )
                 await self._sleep(delay_s)
 
     async def _pace(self) -> None:
@@ -146,16 +150,3 @@ def backoff_s(failures: int, random: Random) -> float:
     """Seconds before the next try: 1, 2, 4 ... 30, of which the second half is random."""
     full_s: float = min(_MIN_DELAY_S * 2 ** min(failures - 1, 10), _MAX_DELAY_S)
     return full_s / 2 + random.random() * full_s / 2
-
-
-def retry_after_s(header: str, now: datetime) -> float:
-    """Seconds that a Retry-After header asks for, as seconds or as a date; 0.0 where it says nothing."""
-    header = header.strip()
-    if header.isascii() and header.isdigit():
-        return float(header[:9])
-    try:
-        moment = parsedate_to_datetime(header)
-    except ValueError:
-        return 0.0
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from marketdata.venue import MAX_FRAME_BYTES
+from worker.retry_after import retry_after_s
 from worker.sockets.base import Closed, ConnectError
 
 OPEN_TIMEOUT_S: Final = 10.0
@@ -72,7 +74,7 @@ async def connect_python(url: str) -> PythonSocket:
         retry_after = response.headers.get("Retry-After", "")
         raise ConnectError(
             f"the venue answered HTTP {response.status_code}",
-            float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0,
+            retry_after_s(retry_after, datetime.now(UTC)),
         ) from None
     except (TimeoutError, OSError, InvalidHandshake, InvalidURI, EOFError) as error:
         raise ConnectError(str(error) or type(error).__name__) from None
