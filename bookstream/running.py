@@ -9,6 +9,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from marketdata.parent import stop_when_parent_dies
+
 Body = Callable[[asyncio.Event], Awaitable[int]]
 """What a command does until it is done, or soon after the event is set. Returns the exit code."""
 
@@ -49,12 +51,19 @@ async def _supervised(body: Body, stops_itself: bool) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal, number)
+    parent = asyncio.ensure_future(stop_when_parent_dies(stop)) if stops_itself else None
     try:
         code = await task
     except asyncio.CancelledError:
         if not received:
             raise
         return SIGNALLED + received[0]
+    finally:
+        if parent is not None:
+            parent.cancel()
+            await asyncio.wait({parent})
+            if not parent.cancelled():
+                parent.result()
     # A body that stopped in good order after SIGTERM did what it was asked to; Ctrl-C is 130 by custom.
     if received and received[0] is signal.SIGINT and code == 0:
         return SIGNALLED + signal.SIGINT

@@ -12,6 +12,7 @@
     ├── RedisAwayError         Redis cannot be reached
     ├── RedisRefusedError      Redis answers, but refuses this client
     ├── EmbeddedServerError    the private server cannot be started
+    ├── ChildError             a process that `up` needs cannot be started
     └── CaptureError           a recording that cannot be played
 
 The docstring of a class is its default message.
@@ -67,6 +68,10 @@ class RedisRefusedError(BookstreamError):
 
 class EmbeddedServerError(BookstreamError):
     """The private server could not be started; see its log in the data folder."""
+
+
+class ChildError(BookstreamError):
+    """A process could not be started; nothing of it was left running."""
 
 
 class CaptureError(BookstreamError):

@@ -11,10 +11,10 @@ from bookstream.settings import UpSettings
 
 def main(argv: Sequence[str]) -> int:
     """Runs everything in this terminal until it is told to stop; returns the exit code."""
-    return run_command("up", UpSettings, argv, _body, stops_itself=False)
+    return run_command("up", UpSettings, argv, _body, stops_itself=True)
 
 
-async def _body(settings: UpSettings, _stop: asyncio.Event) -> int:
+async def _body(settings: UpSettings, stop: asyncio.Event) -> int:
     from bookstream.up.service import run
 
-    return await run(settings)
+    return await run(settings, stop)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import orjson
 from rich.text import Text
 
+from consumers.text import age, shown
 from marketdata.entries import FIELDS, Entry, EntryId
 from marketdata.market import Market
 
@@ -64,26 +65,14 @@ def human_line(entry_id: EntryId, name: Name, entry: Entry, now_us: int) -> Text
     """The entry as a line: time in UTC, market, outcome, kind, what it says, how old it is."""
     line = Text(no_wrap=True)
     line.append(f"{_clock(entry_id.ms, now_us)}  ", "dim")
-    line.append(f"{_cut(name.question or name.slug or name.condition_id, _QUESTION):<{_QUESTION}}  ")
-    line.append(f"{_cut(name.outcome(entry.outcome), _OUTCOME):<{_OUTCOME}}  ", "bold")
+    line.append(f"{shown(name.question or name.slug or name.condition_id, _QUESTION):<{_QUESTION}}  ")
+    line.append(f"{shown(name.outcome(entry.outcome), _OUTCOME):<{_OUTCOME}}  ", "bold")
     line.append(f"{entry.kind:<8}  ", _STYLES.get(entry.kind, "green"))
     line.append(*_said(entry))
     if entry.skipped:
         line.append(f"  ({entry.skipped} updates conflated)", "yellow")
     line.append(f"  {age((now_us - entry.recv_us) / 1e6):>6}", "dim")
     return line
-
-
-def age(seconds: float) -> str:
-    """A time span in at most six characters: "3ms", "1.2s", "41s", "7m", "2h", "3d"."""
-    if seconds < 1:
-        return f"{max(seconds, 0) * 1000:.0f}ms"
-    if seconds < 10:
-        return f"{seconds:.1f}s"
-    for unit, size in (("s", 1), ("m", 60), ("h", 3600)):
-        if seconds < {"s": 120, "m": 7200, "h": 172_800}[unit]:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds / 86_400:.0f}d"
 
 
 def _said(entry: Entry) -> tuple[str, str]:
@@ -109,9 +98,3 @@ def _clock(ms: int, now_us: int) -> str:
     today = datetime.fromtimestamp(now_us / 1e6, UTC).date()
     day = "" if moment.date() == today else f"{moment:%Y-%m-%d} "
     return f"{day}{moment:%H:%M:%S}.{ms % 1000:03d}Z"
-
-
-def _cut(text: str, width: int) -> str:
-    # Questions come from strangers: nothing of theirs may move the cursor.
-    plain = "".join(letter if letter.isprintable() else " " for letter in text)
-    return plain if len(plain) <= width else plain[: width - 1] + "…"

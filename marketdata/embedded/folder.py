@@ -42,7 +42,7 @@ class Folder:
             EmbeddedServerError: there is no home folder.
         """
         return cls(
-            _data_dir(os.environ if environ is None else environ) / "embedded" / f"{name}-{label}",
+            data_dir(os.environ if environ is None else environ) / "embedded" / f"{name}-{label}",
             os.getuid(),
         )
 
@@ -94,7 +94,12 @@ class Folder:
             ) from None
 
 
-def _data_dir(environ: Mapping[str, str]) -> Path:
+def data_dir(environ: Mapping[str, str]) -> Path:
+    """Where bookstream keeps data on this machine, absolute; see `Folder.of` for the places.
+
+    Raises:
+        EmbeddedServerError: there is no home folder.
+    """
     own = environ.get("BOOKSTREAM_DATA_DIR")
     if own:
         return Path(os.path.abspath(os.path.expanduser(own)))

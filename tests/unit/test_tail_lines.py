@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from consumers.tail.lines import Name, age, human_line, json_line
+from consumers.tail.lines import Name, human_line, json_line
+from consumers.text import age
 from marketdata.entries import FIELDS, Entry, EntryId, gap_note
 
 AT = EntryId(1_700_000_000_123, 4)

@@ -1,0 +1,47 @@
+"""Where the children's log lines go: a bounded file a child, or this process's stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import IO, Self
+
+from marketdata.embedded.folder import data_dir
+from marketdata.embedded.logfile import bound, last_lines
+
+
+class ChildLog:
+    """The log of one child.
+
+    Attributes:
+        path: the file; None where the lines go to stderr.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+
+    @classmethod
+    def in_data_folder(cls, name: str) -> Self:
+        """`up/NAME.log` in the data folder, ours alone."""
+        folder = data_dir(os.environ) / "up"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return cls(folder / f"{name}.log")
+
+    def open(self) -> IO[bytes] | None:
+        """A handle for a new child's stderr, to append to; None: it inherits this process's."""
+        return None if self.path is None else self.path.open("ab")
+
+    def bound(self) -> None:
+        """Keeps the file from growing without end."""
+        if self.path is not None:
+            bound(self.path)
+
+    def last_lines(self, count: int = 3) -> list[str]:
+        """How the log ends; nothing where it went to stderr, where it was seen."""
+        return [] if self.path is None else last_lines(self.path, count)
+
+
+def say_on_stderr(line: str) -> None:
+    """One line of `up` itself."""
+    print(f"bookstream up: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,44 @@
+"""What the children are started with (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from bookstream.facts import facts_of, spelled
+from bookstream.settings import UpSettings
+from simulator.data import demo_recording
+from worker.settings import WorkerSettings
+
+ANY_PORT = "127.0.0.1:0"
+
+
+def simulator_arguments(address: str | None) -> list[str]:
+    """The simulator's command line.
+
+    Args:
+        address: its base URL in an earlier life, so that the worker finds it again; None: the system chooses.
+    """
+    listen = urlsplit(address).netloc if address else ANY_PORT
+    return ["simulate", "--listen", listen, "--loop", "--capture", str(demo_recording())]
+
+
+def simulated_venue(address: str) -> dict[str, str]:
+    """Variables that point a worker at the simulator behind a base URL."""
+    return {
+        "VENUE_WS_URL": f"ws://{urlsplit(address).netloc}/ws/market",
+        "GAMMA_URL": address,
+        "CLOB_URL": address,
+    }
+
+
+def worker_environ(
+    settings: UpSettings, venue: Mapping[str, str], environ: Mapping[str, str]
+) -> dict[str, str]:
+    """The worker's environment: what `up` was told, wherever it was told, outranks what else is set."""
+    told = {
+        facts.env: spelled(getattr(settings, field))
+        for field, facts in facts_of(WorkerSettings).items()
+        if facts.env
+    }
+    return {**environ, **told, **venue}

@@ -1,0 +1,160 @@
+"""What the user sees while it runs: a live view in a terminal, or a line every few seconds on stderr."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from rich.console import Console
+from rich.live import Live
+
+from bookstream.up.logs import say_on_stderr
+from consumers.dashboard.reader import DashboardReader
+from consumers.dashboard.state import DashboardState, Rate
+from consumers.dashboard.view import rows_that_fit, view
+from consumers.workers import WorkerWord, read_workers
+from marketdata.clock import now_ms
+from marketdata.errors import BookstreamError
+from marketdata.keys import Keys
+
+FRAME_S: Final = 0.25
+POLL_S: Final = 1.0
+PROGRESS_EVERY_S: Final = 5.0
+_NOTES_KEPT: Final = 20
+
+
+class Screen(Protocol):
+    """One way to show a run. Used as a context manager; `refresh` is called every `every_s`."""
+
+    every_s: float
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def say(self, line: str) -> None:
+        """Tells the user something that happened."""
+
+    async def refresh(self) -> Sequence[WorkerWord]:
+        """Reads Redis, shows what there is, and gives the newest words; none while Redis is away."""
+
+
+class LiveScreen:
+    """The dashboard on the terminal's alternate screen; what happened stands below it, and is left behind after.
+
+    Args:
+        client, keys: where to read.
+        title: the first words of the header.
+        console: the terminal.
+    """
+
+    every_s = FRAME_S
+
+    def __init__(self, client: Redis, keys: Keys, title: str, console: Console) -> None:
+        self._reader = DashboardReader(client, keys, now_ms)
+        self._title = title
+        self._console = console
+        self._notes: deque[str] = deque(maxlen=_NOTES_KEPT)
+        self._state = DashboardState(now_ms())
+        self._live = Live(console=console, screen=True, auto_refresh=False)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+        for note in self._notes:
+            say_on_stderr(note)
+
+    def say(self, line: str) -> None:
+        self._notes.append(f"{time.strftime('%H:%M:%S')} {line}")
+
+    async def refresh(self) -> Sequence[WorkerWord]:
+        height = self._console.size.height
+        words: Sequence[WorkerWord] = ()
+        try:
+            self._state = await self._reader.picture(rows_that_fit(self._state, height))
+            words = self._state.workers
+        except (RedisError, BookstreamError) as error:
+            self._state = replace(self._state, now_ms=now_ms(), away=str(error) or type(error).__name__)
+        self._state = replace(self._state, title=self._title, notes=tuple(self._notes))
+        self._live.update(view(self._state), refresh=True)
+        return words
+
+
+class ProgressScreen:
+    """Lines on stderr: what happens at once, how it goes every few seconds."""
+
+    every_s = POLL_S
+
+    def __init__(
+        self,
+        client: Redis,
+        keys: Keys,
+        *,
+        say: Callable[[str], None] = say_on_stderr,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._say = say
+        self._clock = clock
+        self._rate = Rate()
+        self._next_s = clock() + PROGRESS_EVERY_S
+        self._away = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        self._say(line)
+
+    async def refresh(self) -> Sequence[WorkerWord]:
+        try:
+            words = await read_workers(self._client, self._keys)
+        except RedisError as error:
+            if not self._away:
+                self._say(f"Redis is away ({error or type(error).__name__}); waiting for it")
+            self._away = True
+            return ()
+        if self._away:
+            self._say("Redis is back")
+        self._away = False
+        per_s = self._rate.update(words, now_ms())
+        if self._clock() >= self._next_s:
+            self._next_s = self._clock() + PROGRESS_EVERY_S
+            for line in progress(words, per_s, now_ms()):
+                self._say(line)
+        return words
+
+
+def progress(words: Sequence[WorkerWord], per_s: float, at_ms: int) -> list[str]:
+    """One line for each worker that is heard, or one that says that there is none."""
+    heard = [word for word in words if word.is_heard(at_ms)]
+    lines = [
+        f"{word.worker} {word.state}{f' {word.waits_for}' if word.waits_for else ''}: "
+        f"{word.markets} markets, {word.tokens_live}/{word.tokens} tokens live, "
+        f"{word.count('updates')} updates, {word.count('entries')} entries, {word.count('gaps')} gaps, "
+        f"p99 {word.latency_ms.p99:.1f} ms"
+        for word in heard
+    ]
+    if not lines:
+        return ["no worker is heard"]
+    lines[-1] += f"; {per_s:.0f} updates/s"
+    return lines

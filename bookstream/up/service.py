@@ -1,0 +1,231 @@
+"""Runs simulator and worker, shows them, and ends both: the only place that knows all parts of `up`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, Final
+
+import orjson
+from redis.exceptions import RedisError
+from rich.console import Console
+
+from bookstream.settings import UpSettings
+from bookstream.up.child import Child
+from bookstream.up.logs import ChildLog, say_on_stderr
+from bookstream.up.plan import simulated_venue, simulator_arguments, worker_environ
+from bookstream.up.screen import LiveScreen, ProgressScreen, Screen
+from bookstream.up.totals import Totals
+from consumers.streams import scan_streams
+from consumers.verify.check import verify
+from consumers.verify.report import Report
+from consumers.workers import read_workers
+from marketdata.clock import now_ms
+from marketdata.entries import EntryId
+from marketdata.errors import ChildError
+from marketdata.keys import Keys
+from marketdata.redis_url import RedisSession, redis_session, wait_for_redis
+
+READY_S: Final = 30.0
+"""A simulator without an address ends the run after this long; a worker without a live token is told of."""
+
+WORKER_GRACE_S: Final = 6.0
+"""A worker takes at most 5 s to stop."""
+
+SIMULATOR_GRACE_S: Final = 3.0
+LAST_WORD_S: Final = 2.0
+VERIFY_S: Final = 60.0
+VERIFY_AFTER_CTRL_C_S: Final = 5.0
+
+
+async def run(settings: UpSettings, stop: asyncio.Event) -> int:
+    """Runs until `stop` is set or the duration is over; returns 0 if the run kept the promise, else 1.
+
+    No process that it started outlives it.
+
+    Raises:
+        ChildError: simulator or worker refuses to run, or the simulator does not become ready.
+        EmbeddedServerError, RedisRefusedError: there is no Redis to write to.
+    """
+    console = Console()
+    plain = settings.headless or not console.is_terminal
+    screens: list[Screen] = []
+
+    def say(line: str) -> None:
+        (screens[0].say if screens else say_on_stderr)(line)
+
+    async with redis_session(settings.redis_url, client_name="bookstream-up", log=say) as session:
+        keys = Keys(settings.key_prefix)
+        if plain:
+            screens.append(ProgressScreen(session.client, keys))
+        else:
+            title = f"bookstream, venue: {settings.venue}"
+            screens.append(LiveScreen(session.client, keys, title, console))
+        up = Up(settings, session, keys, screens[0], stop, logs_on_stderr=plain)
+        await up.run()
+        screens.clear()
+        report = await up.verify()
+    faults = up.totals.faults(report)
+    if settings.headless:
+        for fault in faults:
+            say_on_stderr(fault)
+        sys.stdout.write(orjson.dumps(up.totals.summary(report)).decode() + "\n")
+    else:
+        sys.stdout.write("\n".join(up.totals.in_words(report)) + "\n")
+    return 1 if faults else 0
+
+
+class Up:
+    """One run.
+
+    Attributes:
+        totals: what it came to.
+    """
+
+    def __init__(
+        self,
+        settings: UpSettings,
+        session: RedisSession,
+        keys: Keys,
+        screen: Screen,
+        stop: asyncio.Event,
+        *,
+        logs_on_stderr: bool,
+    ) -> None:
+        self.totals = Totals()
+        self._settings = settings
+        self._session = session
+        self._keys = keys
+        self._screen = screen
+        self._stop = stop
+        self._first = EntryId(now_ms(), 0)
+        self._address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._venue: dict[str, str] = {}
+        self._logs = {
+            name: ChildLog(None) if logs_on_stderr else ChildLog.in_data_folder(name)
+            for name in ("simulator", "worker")
+        }
+        self._simulator = Child(
+            "simulator",
+            lambda: simulator_arguments(self._address.result() if self._address.done() else None),
+            os.environ,
+            self._logs["simulator"],
+            screen.say,
+            on_line=self._take_address,
+        )
+        self._worker: Child | None = None
+
+    async def run(self) -> None:
+        """From the first start to the last end of the children."""
+        watched: set[asyncio.Task[Any]] = {asyncio.create_task(self._stop.wait())}
+        show: asyncio.Task[None] | None = None
+        with self._screen:
+            try:
+                if self._settings.venue == "simulated":
+                    watched.add(asyncio.create_task(self._simulator.keep_running()))
+                    await _first_of(watched, self._simulator_ready())
+                if not self._stop.is_set():
+                    environ = worker_environ(self._settings, self._venue, os.environ)
+                    log = self._logs["worker"]
+                    self._worker = Child("worker", lambda: ["worker"], environ, log, self._screen.say)
+                    watched.add(asyncio.create_task(self._worker.keep_running()))
+                    show = asyncio.create_task(self._show())
+                    watched.add(show)
+                    await _first_of(watched, self._duration())
+            finally:
+                if show is not None:
+                    show.cancel()
+                await self._end(watched)
+
+    async def verify(self) -> Report | None:
+        """Holds this run's entries to the proof rule; None if that cannot be done in time."""
+        hurried = self._stop.is_set() and not self._settings.headless
+        limit_s = VERIFY_AFTER_CTRL_C_S if hurried else VERIFY_S
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                while True:
+                    try:
+                        streams = await scan_streams(self._session.client, self._keys)
+                        return await verify(self._session.client, streams, first=self._first)
+                    except RedisError:
+                        await wait_for_redis(self._session.client, self._session.target, log=say_on_stderr)
+        say_on_stderr(f"not verified within {limit_s:g} s; bookstream verify --from {self._first} does it")
+        return None
+
+    async def _simulator_ready(self) -> None:
+        try:
+            async with asyncio.timeout(READY_S):
+                self._venue = simulated_venue(await asyncio.shield(self._address))
+        except TimeoutError:
+            raise ChildError(
+                f"the simulator said no address within {READY_S:g} s; nothing is left running"
+            ) from None
+
+    def _take_address(self, line: str) -> None:
+        if line.startswith("http://") and not self._address.done():
+            self._address.set_result(line)
+
+    async def _duration(self) -> None:
+        if self._settings.duration_s is None:
+            await self._stop.wait()
+        else:
+            await asyncio.sleep(self._settings.duration_s)
+
+    async def _show(self) -> None:
+        clock = asyncio.get_running_loop().time
+        tell_at_s: float | None = clock() + READY_S
+        while True:
+            self.totals.add(await self._screen.refresh(), _HOST, self._worker_pids)
+            if any(word.tokens_live for word in self.totals.words.values()):
+                tell_at_s = None
+            elif tell_at_s is not None and clock() >= tell_at_s:
+                tell_at_s = None
+                ending = "".join(f"; {line}" for line in self._logs["worker"].last_lines())
+                self._screen.say(f"no token is live after {READY_S:g} s; waiting on{ending}")
+            await asyncio.sleep(self._screen.every_s)
+
+    async def _end(self, watched: set[asyncio.Task[Any]]) -> None:
+        """The worker first: while it stops, its venue must not seem to have gone away."""
+        await self._hear()
+        self.totals.note_end(self._worker_pids[-1] if self._worker_pids else None)
+        try:
+            if self._worker is not None:
+                await self._worker.stop(WORKER_GRACE_S)
+            await self._hear()
+        finally:
+            await self._simulator.stop(SIMULATOR_GRACE_S)
+            for task in watched:
+                task.cancel()
+            await asyncio.wait(watched)
+
+    @property
+    def _worker_pids(self) -> list[int]:
+        return [] if self._worker is None else self._worker.pids
+
+    async def _hear(self) -> None:
+        """Reads the newest words once more, if Redis answers soon."""
+        try:
+            async with asyncio.timeout(LAST_WORD_S):
+                words = await read_workers(self._session.client, self._keys)
+                self.totals.add(words, _HOST, self._worker_pids)
+        except (RedisError, TimeoutError) as error:
+            self._screen.say(f"a worker's last word could not be read ({error or 'no answer'})")
+
+
+_HOST: Final = socket.gethostname()
+
+
+async def _first_of(watched: set[asyncio.Task[Any]], done: Coroutine[Any, Any, None]) -> None:
+    """Waits for `done`; whatever else ends first ends the wait too, with its error if it has one."""
+    waiting = asyncio.create_task(done)
+    try:
+        finished, _ = await asyncio.wait({*watched, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        for task in finished:
+            task.result()
+    finally:
+        waiting.cancel()
+        await asyncio.wait({waiting})
