@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check
+.PHONY: help setup demo test check bench
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,6 +24,9 @@ check: $(STAMP) ## formatting, lint, types and tests, as CI does
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	PYTHONFAULTHANDLER=1 $(BIN)/python -m pytest $(ARGS)
+
+bench: $(STAMP) ## measure, side by side with simpler ways to do the same
+	$(BIN)/python -m benchmarks.spine $(ARGS)
 
 # The stamp is written last, so an installation that broke off is made again.
 $(STAMP): pyproject.toml constraints.txt

@@ -120,9 +120,13 @@ def _numbers(side: dict[int, tuple[str, str]]) -> dict[int, int]:
 
 def same_top(one: Top, other: Top) -> bool:
     """Whether two tops are the same numbers: "0.60" is "0.6", an empty side is only like an empty side."""
-    if one == other:
-        return True
-    return all(
-        a == b or (a != "" and b != "" and to_micros(a) == to_micros(b))
-        for a, b in zip(one, other, strict=True)
+    return one == other or (
+        _same(one.bid_size, other.bid_size)
+        and _same(one.ask_size, other.ask_size)
+        and _same(one.bid, other.bid)
+        and _same(one.ask, other.ask)
     )
+
+
+def _same(a: str, b: str) -> bool:
+    return a == b or (a != "" and b != "" and to_micros(a) == to_micros(b))
