@@ -192,7 +192,7 @@ def _message(row: dict[str, Any]) -> Message:
     except VenueFormatError as error:
         return Malformed(str(error), _market_if_any(row))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        name = str(event_type)[:40] if event_type else "message"
+        name = event_type[:40] if isinstance(event_type, str) else "message"
         return Malformed(f"{name}: {type(error).__name__} {str(error)[:80]}", _market_if_any(row))
 
 
@@ -203,6 +203,13 @@ def _untyped(row: dict[str, Any]) -> Message:
     return Unknown("error" if "error" in row else "untyped")
 
 
+def _shown(value: Any) -> str:
+    """A value for a reason. Lists and objects by their type only: they may be nested too deeply to be spelt."""
+    if isinstance(value, str):
+        return repr(value[:40])
+    return type(value).__name__ if isinstance(value, dict | list) else str(value)
+
+
 def _market_if_any(row: dict[str, Any]) -> str:
     market = row.get("market")
     return padded_condition_id(market) if isinstance(market, str) and market.startswith("0x") else ""
@@ -211,7 +218,7 @@ def _market_if_any(row: dict[str, Any]) -> str:
 def _word(row: Mapping[str, Any], key: str) -> str:
     value = row[key]
     if type(value) is not str or not value:
-        raise VenueFormatError(f"{key} is not a string: {str(value)[:40]!r}")
+        raise VenueFormatError(f"{key} is not a string: {_shown(value)}")
     return value
 
 
@@ -222,7 +229,7 @@ def _market(row: Mapping[str, Any]) -> str:
 def _token(row: Mapping[str, Any]) -> str:
     token = row["asset_id"]
     if type(token) is not str or not (token.isascii() and token.isdigit()):
-        raise VenueFormatError(f"asset_id is not a token id: {str(token)[:40]!r}")
+        raise VenueFormatError(f"asset_id is not a token id: {_shown(token)}")
     return token
 
 
@@ -231,13 +238,13 @@ def _venue_ms(row: Mapping[str, Any]) -> int | None:
     if value is None or value == "":
         return None
     if type(value) is not str or not (value.isascii() and value.isdigit() and len(value) <= 15):
-        raise VenueFormatError(f"timestamp is not Unix milliseconds: {str(value)[:40]!r}")
+        raise VenueFormatError(f"timestamp is not Unix milliseconds: {_shown(value)}")
     return int(value)
 
 
 def _price(text: Any) -> int:
     if type(text) is not str:
-        raise VenueFormatError(f"a price is not a string: {str(text)[:40]!r}")
+        raise VenueFormatError(f"a price is not a string: {_shown(text)}")
     micros = to_micros(text)
     if micros > MICROS:
         raise VenueFormatError(f"a price is above 1: {text[:40]!r}")
@@ -246,7 +253,7 @@ def _price(text: Any) -> int:
 
 def _size(text: Any) -> int:
     if type(text) is not str:
-        raise VenueFormatError(f"a size is not a string: {str(text)[:40]!r}")
+        raise VenueFormatError(f"a size is not a string: {_shown(text)}")
     return to_micros(text)
 
 
@@ -255,7 +262,7 @@ def _optional_text(row: Mapping[str, Any], key: str) -> str:
     if value is None:
         return ""
     if type(value) is not str:
-        raise VenueFormatError(f"{key} is not a string: {str(value)[:40]!r}")
+        raise VenueFormatError(f"{key} is not a string: {_shown(value)}")
     return value
 
 
@@ -265,14 +272,18 @@ def _side(row: Mapping[str, Any]) -> bool:
         return True
     if side == "SELL":
         return False
-    raise VenueFormatError(f"side is neither BUY nor SELL: {str(side)[:40]!r}")
+    raise VenueFormatError(f"side is neither BUY nor SELL: {_shown(side)}")
+
+
+def _list(value: Any, name: str) -> list[Any]:
+    if type(value) is not list:
+        raise VenueFormatError(f"{name} is not a list: {_shown(value)}")
+    return value
 
 
 def _levels(rows: Any) -> list[Level]:
-    if type(rows) is not list:
-        raise VenueFormatError("a side of a book is not a list")
     levels: list[Level] = []
-    for row in rows:
+    for row in _list(rows, "a side of a book"):
         price, size = row["price"], row["size"]
         if _size(size):
             levels.append((_price(price), price, size))
@@ -308,7 +319,7 @@ def _price_change(row: dict[str, Any]) -> PriceChange:
 
 
 def _today(items: Any) -> Iterator[Change]:
-    for item in items:
+    for item in _list(items, "price_changes"):
         price, size = item["price"], item["size"]
         best_bid, best_ask = item.get("best_bid"), item.get("best_ask")
         if best_bid is None or best_ask is None:
@@ -335,7 +346,7 @@ def _legacy(row: dict[str, Any]) -> Iterator[Change]:
     # Their hash was taken at another time than their timestamp, so it can prove nothing and is not kept.
     token = _token(row)
     _optional_text(row, "hash")
-    for item in row.get("changes", (row,)):
+    for item in _list(row.get("changes", [row]), "changes"):
         price, size = item["price"], item["size"]
         yield Change(token, _side(item), _price(price), price, _size(size), size, "", None, None)
 
