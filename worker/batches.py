@@ -75,8 +75,8 @@ def build_batch(
             built.over_limit = True
             break
         pending.pop()
-        if stream.forgotten_us and update.kind != "gap":
-            # The gap that is owed covers it, and the current top follows the gap.
+        if stream.forgotten_us and update.kind not in ("gap", "resolved"):
+            # The gap that is owed covers it, and the current top follows the gap. Nothing follows a resolution.
             continue
         entry_id = ids.next(update.recv_us)
         if update.kind == CLOCK:
@@ -92,6 +92,8 @@ def build_batch(
 
 def _pack(update: Update, entry_id: EntryId) -> bytes:
     stream, outcome = update.stream, update.outcome
+    # A gap put in front of the queue may carry a newer generation than what waited there.
+    update.gen = stream.packed_gen = max(update.gen, stream.packed_gen)
     if update.kind in COUNTED_KINDS:
         assert outcome is not None, "what counts is of one token"
         skipped = update.skipped + stream.skipped[outcome]

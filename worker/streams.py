@@ -14,6 +14,7 @@ class MarketStream:
         key: the stream's key.
         partition: the unit of ownership.
         gen: generation, rising at each new subscription or owner.
+        packed_gen: that of the newest entry that was given an id; what is written never falls below it.
         seq: the counter of each of the two tokens.
         entries: how many entries of it were acknowledged.
         exists: whether Redis is believed to hold the stream.
@@ -29,6 +30,7 @@ class MarketStream:
         "gen",
         "key",
         "last_id",
+        "packed_gen",
         "partition",
         "seq",
         "skipped",
@@ -39,6 +41,7 @@ class MarketStream:
         self.key = key
         self.partition = partition
         self.gen = 0
+        self.packed_gen = 0
         self.seq = [0, 0]
         self.skipped = [0, 0]
         """Updates of each token that were dropped and must be counted by its next entry."""
