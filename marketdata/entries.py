@@ -51,7 +51,7 @@ class EntryId(NamedTuple):
             EntryError: not a stream id.
         """
         if isinstance(text, bytes):
-            text = text.decode()
+            text = text.decode(errors="replace")
         ms, dash, n = text.partition("-")
         if not (ms.isascii() and ms.isdigit() and (not dash or (n.isascii() and n.isdigit()))):
             raise EntryError(f"not a stream id: {text[:60]!r}")
@@ -98,7 +98,8 @@ class Entry:
             EntryError: a field is missing or not what the contract says.
         """
         if not isinstance(fields, Mapping):
-            fields = dict(zip(fields[::2], fields[1::2], strict=True))
+            # A name without a value is missed below.
+            fields = dict(zip(fields[::2], fields[1::2], strict=False))
         try:
             text = {name: fields[name.encode()].decode() for name in FIELDS}
         except (KeyError, UnicodeDecodeError) as error:
