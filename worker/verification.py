@@ -8,6 +8,7 @@ before the trade is reported. So a mismatch is first answered with the other val
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from typing import Final
 
 from marketdata.venue import HASH_FORMS, HashForm, last_trade_candidates
@@ -18,6 +19,9 @@ PATIENCE_US: Final = 250_000
 
 UNSETTLED_US: Final = 2_000_000
 """For how long after a fill the last trade's price may be unknown, if no trade is reported."""
+
+OTHERS_KEPT: Final = 6
+"""Several trades of one sweep may be reported in any order: so many other prices may be in force."""
 
 
 class Check(enum.Enum):
@@ -60,9 +64,19 @@ class MarketFacts:
             self.last_trade_unsettled_until_us = 0
 
     def trade_says(self, price: str) -> None:
-        """A trade was reported: its price or one minus it is in force; the old value may be, too."""
-        self.other_last_trades = (*last_trade_candidates(price), self.last_trade_price)
+        """A trade was reported: its price or one minus it is in force; the ones before may be, too."""
+        self._others((*last_trade_candidates(price), *self.other_last_trades))
         self.last_trade_unsettled_until_us = 0
+
+    def proven(self, last_trade_price: str) -> None:
+        """A hash verified with this one; that of the other token may still cover the one before."""
+        if last_trade_price != self.last_trade_price:
+            before, self.last_trade_price = self.last_trade_price, last_trade_price
+            self._others((before, *self.other_last_trades))
+
+    def _others(self, candidates: Iterable[str]) -> None:
+        others = [one for one in dict.fromkeys(candidates) if one != self.last_trade_price]
+        self.other_last_trades = tuple(others[:OTHERS_KEPT])
 
 
 class HashCheck:
@@ -139,9 +153,8 @@ class HashCheck:
                 form=form,
             )
             if computed == wanted:
-                if last_trade != facts.last_trade_price:
-                    facts.last_trade_price = last_trade
-                    facts.other_last_trades = ()
+                if form == "full":
+                    facts.proven(last_trade)
                 return True
             if form != "full":
                 return False
