@@ -137,6 +137,7 @@ class Books:
             self.first_books += 1
         feed.book_due_us = feed.resubscribe_us = 0
         feed.unproven = feed.check_due = False
+        feed.proven_us = now_us
         if verdict is Verdict.PUBLISH:
             self._top(feed, message.venue_ms, now_us)
         if message.tick_size:
@@ -171,7 +172,8 @@ class Books:
             return
         self.last_data_us = now_us
         feed.check.tick_size = message.new_tick_size
-        feed.unproven, feed.check_due = feed.gate.book is not None, False
+        if feed.gate.book is not None:
+            self._doubt(feed, now_us)
         self.updates.append(
             Update(
                 feed.market.stream,
@@ -196,18 +198,20 @@ class Books:
     def resolve(self, market: MarketFeed, note: str, venue_ms: int | None, now_us: int) -> None:
         """Writes the market's last entry: note is 0, 1 or split."""
         market.ended = True
+        for feed in market.tokens:
+            self.forget(feed)
         self.updates.append(
             Update(market.stream, "resolved", None, recv_us=now_us, venue_ms=venue_ms, note=note)
         )
 
     # -- what goes wrong ------------------------------------------------------------------------------------
 
-    def distrust_all(self) -> None:
+    def distrust_all(self, now_us: int) -> None:
         """A frame was lost and nobody knows whose: every book must prove itself at its next step, and by REST."""
         suspects = []
         for feed in self.tokens.values():
             if feed.gate.book is not None:
-                feed.unproven, feed.check_due = True, False
+                self._doubt(feed, now_us)
                 suspects.append(feed.token)
         if suspects:
             self.notices.append(Witness(tuple(suspects), "lost"))
@@ -226,9 +230,15 @@ class Books:
         if feed.live_since_us and now_us - feed.live_since_us > FORGIVEN_AFTER_US:
             feed.resyncs = 0
         feed.resyncs += 1
-        self.gap(feed, "desync", feed.gate.good_us or now_us, now_us)
+        self.gap(feed, "desync", self.right_until_us(feed, feed.gate.good_us), now_us)
         self.forget(feed)
         self.resync.append(feed)
+
+    def right_until_us(self, feed: TokenFeed, at_us: int) -> int:
+        """`at_us`, or earlier if the book has been held or in doubt since then."""
+        if feed.gate.held:
+            at_us = min(at_us, feed.gate.good_us)
+        return min(at_us, feed.doubted_us) if feed.unproven else at_us
 
     def gap(self, feed: TokenFeed, cause: GapCause, start_us: int, now_us: int) -> None:
         """Says that updates of a live token may be missing from `start_us` on; one gap is enough until it is live."""
@@ -278,15 +288,26 @@ class Books:
     def _verified(self, feed: TokenFeed, now_us: int) -> bool:
         """Recomputes the hash at the end of a step; false if the book is to be given up."""
         gate = feed.gate
+        assert gate.book is not None, "only a book can be checked"
         feed.check_due = False
-        if gate.book is None:
-            return True
         result = feed.check.check(feed.market.facts, feed.token, gate.book, gate.venue_ms, gate.hash, now_us)
         self._counters.hash_result(result)
-        if feed.unproven:
+        if result is Check.MATCH:
             feed.unproven = False
-            return result is Check.MATCH
-        return result is not Check.MISMATCH or not feed.check.mismatch_lasts(now_us)
+            feed.proven_us = gate.good_us
+            return True
+        if feed.unproven:
+            return False
+        if result is Check.UNABLE or not feed.check.mismatch_lasts(now_us):
+            return True
+        feed.unproven, feed.doubted_us = True, feed.proven_us
+        return False
+
+    def _doubt(self, feed: TokenFeed, now_us: int) -> None:
+        """The next step must prove the book; the last one cannot any more."""
+        if not feed.unproven:
+            feed.doubted_us = now_us
+        feed.unproven, feed.check_due = True, False
 
     def differs(self, token: str, bids: Sequence[Level], asks: Sequence[Level], rest_ms: int | None) -> bool:
         """Whether a REST book contradicts the local one: same moment or newer, with other levels."""
@@ -322,8 +343,7 @@ class Books:
 
     def _top(self, feed: TokenFeed, venue_ms: int | None, now_us: int) -> None:
         top = feed.gate.shown
-        if top is None:
-            return
+        assert top is not None, "what is to be published is shown"
         self._counters.tops += 1
         self.updates.append(
             Update(

@@ -27,10 +27,12 @@ class TokenFeed:
         "book_due_us",
         "check",
         "check_due",
+        "doubted_us",
         "gate",
         "live_since_us",
         "market",
         "outcome",
+        "proven_us",
         "resubscribe_us",
         "resyncs",
         "state",
@@ -49,6 +51,10 @@ class TokenFeed:
         """Its hash is to be recomputed when its step is over."""
         self.unproven = False
         """Something happened (lost frame, new tick size) after which one mismatch is enough."""
+        self.doubted_us = 0
+        """Since when it is unproven, Unix microseconds."""
+        self.proven_us = 0
+        """When a snapshot or a hash last proved the book, Unix microseconds."""
         self.book_due_us = 0
         """When a first book is overdue, Unix microseconds; 0: none is awaited."""
         self.resubscribe_us = 0

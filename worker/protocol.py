@@ -63,6 +63,7 @@ class ConnectionProtocol:
         """The last PONG's round trip, microseconds."""
         self._policy = policy
         self._counters = counters
+        self._is_open = False
         self._subscribed = False
         self._first_books_before = 0
         self._ping_us = 0
@@ -93,6 +94,7 @@ class ConnectionProtocol:
     def opened(self, now_us: int) -> None:
         """The connection is open: subscribe to everything, in frames of at most 100 ids."""
         self.generation += 1
+        self._is_open = True
         self._subscribed = False
         self._pong_awaited_us = 0
         self.last_frame_us = self.books.last_data_us = now_us
@@ -105,24 +107,24 @@ class ConnectionProtocol:
     def closed(self, now_us: int) -> None:
         """The connection is gone: every token that was live gets a gap from the last frame on."""
         self.state = ConnectionState.CLOSED
-        self._subscribed = False
+        self._is_open = self._subscribed = False
         for feed in self.books.tokens.values():
             if not self.retired:
-                self.books.gap(feed, "disconnect", self.last_frame_us, now_us)
+                start_us = self.books.right_until_us(feed, self.last_frame_us)
+                self.books.gap(feed, "disconnect", start_us, now_us)
             self.books.forget(feed)
 
     def add(self, markets: Iterable[MarketFeed], now_us: int) -> None:
         """Takes markets on; subscribes at once on an open connection."""
-        is_open = self.state in (ConnectionState.SUBSCRIBED, ConnectionState.LIVE)
         tokens: list[str] = []
         for market in markets:
             self.books.add(market)
             for feed in market.tokens:
                 tokens.append(feed.token)
                 self._await_book(feed, now_us)
-            if is_open:
+            if self._is_open:
                 market.stream.gen += 1
-        if is_open:
+        if self._is_open:
             self._subscribe(tokens, now_us)
 
     def remove(self, condition_ids: Iterable[str]) -> None:
@@ -184,7 +186,7 @@ class ConnectionProtocol:
         except UnreadableFrameError as error:
             counters.malformed += 1
             self.notices.append(Quarantined(data, str(error)))
-            self.books.distrust_all()
+            self.books.distrust_all(now_us)
             return
         books = self.books
         quarantined = False
@@ -216,7 +218,7 @@ class ConnectionProtocol:
                     if market:
                         books.malformed(market, now_us)
                     else:
-                        books.distrust_all()
+                        books.distrust_all(now_us)
                 case _:
                     counters.unknown(message.event_type)
         if books.resync:
@@ -225,7 +227,7 @@ class ConnectionProtocol:
     def _text(self, message: Text, now_us: int) -> None:
         if message.text == "PONG":
             if self._pong_awaited_us:
-                self.pong_us = now_us - self._ping_us
+                self.pong_us = now_us - self._pong_awaited_us
                 self._pong_awaited_us = 0
             return
         self._counters.text(message.text)
