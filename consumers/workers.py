@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from marketdata.keys import Keys
 
-SILENT_AFTER_MS: Final = 5_000
+SILENT_AFTER_MS: Final = 3_000
 """A worker speaks once a second; one that was not heard for this long says nothing of now."""
 
 

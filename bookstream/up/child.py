@@ -74,12 +74,12 @@ class Child:
             if self._stopping.is_set():
                 return
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
-            ending = "".join(f"; {line}" for line in self._log.last_lines())
             if code == UNUSABLE:
-                raise ChildError(f"the {self._name} cannot run ({how}){ending or '; its own line says why'}")
+                raise ChildError(f"the {self._name} cannot run ({how}); {self._log.ending}")
             delay_s = self._restarts.after_death(clock() - started_s)
             self._say(
-                f"the {self._name}, pid {process.pid}, died ({how}); started again in {delay_s:g} s{ending}"
+                f"the {self._name}, pid {process.pid}, died ({how}); it is started again in {delay_s:g} s;"
+                f" {self._log.ending}"
             )
             await asyncio.sleep(delay_s)
 

@@ -37,9 +37,12 @@ class ChildLog:
         if self.path is not None:
             bound(self.path)
 
-    def last_lines(self, count: int = 3) -> list[str]:
-        """How the log ends; nothing where it went to stderr, where it was seen."""
-        return [] if self.path is None else last_lines(self.path, count)
+    @property
+    def ending(self) -> str:
+        """Where the log is and how it ends, in one line."""
+        if self.path is None:
+            return "its lines stand above"
+        return f"{self.path} ends: {' | '.join(last_lines(self.path, 2)) or 'nothing'}"
 
 
 def say_on_stderr(line: str) -> None:

@@ -184,8 +184,8 @@ class Up:
                 tell_at_s = None
             elif tell_at_s is not None and clock() >= tell_at_s:
                 tell_at_s = None
-                ending = "".join(f"; {line}" for line in self._logs["worker"].last_lines())
-                self._screen.say(f"no token is live after {READY_S:g} s; waiting on{ending}")
+                ending = self._logs["worker"].ending
+                self._screen.say(f"no token is live after {READY_S:g} s; waiting on; {ending}")
             await asyncio.sleep(self._screen.every_s)
 
     async def _end(self, watched: set[asyncio.Task[Any]]) -> None:

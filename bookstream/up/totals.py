@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from consumers.verify.report import Report
 from consumers.workers import WorkerWord
+from marketdata.entries import PLANNED_CAUSES
 
 _SUMMED: Final = ("frames", "updates", "entries", "gaps", "quarantined")
 
@@ -46,11 +47,11 @@ class Totals:
 
     @property
     def gaps_by_cause(self) -> Mapping[str, int]:
-        """Gaps of all workers, also handover and shutdown."""
+        """Gaps of all workers but those that belong to ordinary life, handover and shutdown."""
         causes: Counter[str] = Counter()
         for word in self.words.values():
             causes.update(word.gaps_by_cause)
-        return causes
+        return {cause: count for cause, count in sorted(causes.items()) if cause not in PLANNED_CAUSES}
 
     def faults(self, report: Report | None) -> list[str]:
         """Why the run was not as it should be; empty if it was.
@@ -66,7 +67,7 @@ class Totals:
         else:
             faults = [f"{end.tokens_waiting} tokens waited at the end"] if end.tokens_waiting else []
         if self.count("gaps"):
-            causes = ", ".join(f"{cause} {count}" for cause, count in sorted(self.gaps_by_cause.items()))
+            causes = ", ".join(f"{cause} {count}" for cause, count in self.gaps_by_cause.items())
             faults.append(f"{self.count('gaps')} gaps ({causes})")
         if self.count("quarantined"):
             faults.append(f"{self.count('quarantined')} frames quarantined")
