@@ -1,0 +1,279 @@
+"""`bookstream up --venue simulated`: it runs, heals, tells, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import pty
+import re
+import secrets
+import signal
+import struct
+import sys
+import tempfile
+import termios
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pyte
+import pytest
+import redis
+
+from consumers.workers import WorkerWord
+from marketdata.redis_client import open_redis_sync
+from marketdata.redis_target import RedisTarget
+
+pytestmark = [
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds its processes through /proc"),
+    pytest.mark.timeout(90),
+]
+
+SOON_S = 30.0
+MARK = "BOOKSTREAM_TEST_RUN"
+
+
+class Run:
+    """One `up` with a data folder of its own.
+
+    Attributes:
+        mark: stands in the environment of every process it starts, however far away.
+        said: lines of stderr so far.
+    """
+
+    def __init__(self, folder: Path, *flags: str) -> None:
+        self.mark = secrets.token_hex(8)
+        self.said: list[str] = []
+        self.arguments = (sys.executable, "-m", "bookstream", "up", "--venue", "simulated", *flags)
+        self.environ = {**os.environ, "BOOKSTREAM_DATA_DIR": str(folder), MARK: self.mark}
+        self._folder = folder
+        self.process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            *self.arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self.environ,
+        )
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self.process is not None
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.said.append(line.decode().rstrip())
+
+    async def end(self) -> tuple[int, dict[str, Any]]:
+        """Waits for the end; gives exit code and summary."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        assert self._reader is not None
+        async with asyncio.timeout(SOON_S):
+            out = await self.process.stdout.read()
+            code = await self.process.wait()
+            await self._reader
+        lines = out.decode().splitlines()
+        assert len(lines) == 1, self.story()
+        summary: dict[str, Any] = json.loads(lines[0])
+        return code, summary
+
+    def pids(self, *words: str) -> list[int]:
+        """Living processes of this run whose command line holds all these words."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                environ = (folder / "environ").read_bytes()
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if f"{MARK}={self.mark}".encode() in environ and all(word in command for word in words):
+                found.append(int(folder.name))
+        return found
+
+    def pid(self, *words: str) -> int:
+        (found,) = self.pids(*words)
+        return found
+
+    def live_workers(self) -> list[WorkerWord]:
+        """Workers that run with every token live, as Redis has it."""
+        sockets = [*self._folder.glob("embedded/*/server.sock")]
+        if not sockets:
+            return []
+        client = open_redis_sync(RedisTarget.parse(f"unix://{sockets[0]}"), client_name="test")
+        try:
+            records = [client.get(f"worker:{one.decode()}") for one in client.zrange("workers", 0, -1)]
+        except redis.RedisError:
+            return []
+        finally:
+            client.close()
+        words = [WorkerWord.model_validate_json(record) for record in records if record is not None]
+        return [word for word in words if word.state == "running" and word.tokens_live == 24]
+
+    def story(self) -> str:
+        return "\n".join(self.said[-60:])
+
+    async def nothing_left(self) -> None:
+        """No process of this run lives; the server's guard takes two seconds to see that it is not needed."""
+        await until(lambda: not self.pids(), lambda: f"still there: {self.pids()}\n{self.story()}")
+
+
+async def until(condition: Callable[[], object], story: Callable[[], str]) -> None:
+    try:
+        async with asyncio.timeout(SOON_S):
+            while not condition():  # noqa: ASYNC110 - other processes set no event
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        pytest.fail(f"did not happen within {SOON_S:g} s:\n{story()}")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    # Not tmp_path: the server's socket must stay below 100 bytes to be in the data folder.
+    with tempfile.TemporaryDirectory(prefix="bs-") as path:
+        yield Path(path)
+
+
+@asynccontextmanager
+async def up(folder: Path, *flags: str) -> AsyncIterator[Run]:
+    run = Run(folder, "--headless", *flags)
+    await run.start()
+    try:
+        yield run
+    finally:
+        if run.process is not None and run.process.returncode is None:
+            run.process.kill()
+            await run.process.wait()
+        await run.nothing_left()
+
+
+async def test_a_run_without_faults(folder: Path) -> None:
+    async with up(folder, "--duration-s", "6") as run:
+        code, summary = await run.end()
+    assert code == 0, run.story()
+    assert summary["ok"] is True
+    assert (summary["markets"], summary["tokens"], summary["connections"]) == (12, 24, 1)
+    assert summary["frames"] > 20
+    assert summary["updates"] > 20
+    assert summary["entries"] > summary["updates"]
+    assert (summary["gaps"], summary["quarantined"]) == (0, 0)
+    assert 0 < summary["latency_ms"]["p50"] <= summary["latency_ms"]["p99"]
+    assert any("24/24 tokens live" in line for line in run.said), run.story()
+
+
+async def test_whatever_is_killed_heals_and_is_told(folder: Path) -> None:
+    async with up(folder) as run:
+        await until(run.live_workers, run.story)
+
+        first = run.pid("bookstream worker")
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: any(one.pid != first for one in run.live_workers()), run.story)
+        assert any("the worker" in line and "signal 9" in line for line in run.said), run.story()
+
+        server = run.pid("valkey-server")
+        os.kill(server, signal.SIGKILL)
+        await until(lambda: server not in run.pids("valkey-server"), run.story)
+        await until(run.live_workers, run.story)
+
+        guard, server = run.pid("embedded.guard"), run.pid("valkey-server")
+        os.kill(guard, signal.SIGKILL)
+        await until(
+            lambda: not {guard, server} & {*run.pids("embedded.guard"), *run.pids("valkey")}, run.story
+        )
+        await until(run.live_workers, run.story)
+
+        venue = run.pid("bookstream simulate")
+        os.kill(venue, signal.SIGKILL)
+        await until(lambda: not run.live_workers(), run.story)
+        await until(run.live_workers, run.story)
+        assert any("the simulator" in line and "signal 9" in line for line in run.said), run.story()
+
+        assert run.process is not None
+        run.process.terminate()
+        code, summary = await run.end()
+    # Nothing but the venue's death may have left a fault: each of 24 tokens lost its feed once.
+    assert (code, summary["ok"]) == (1, False)
+    assert summary["gaps"] == 24, run.story()
+    assert summary["quarantined"] == 0
+    assert any("24 gaps (disconnect 24)" in line for line in run.said), run.story()
+    assert not any("verify:" in line for line in run.said), run.story()
+
+
+async def test_the_children_end_with_it_also_by_kill_9(folder: Path) -> None:
+    async with up(folder) as run:
+        await until(run.live_workers, run.story)
+        assert run.process is not None
+        run.process.kill()
+        await run.process.wait()
+        await run.nothing_left()
+
+
+async def test_a_refused_redis_is_a_clear_line_and_nothing_starts(folder: Path) -> None:
+    run = Run(folder, "--headless", "--redis-url", "nonsense://x")
+    await run.start()
+    assert run.process is not None
+    async with asyncio.timeout(SOON_S):
+        assert await run.process.wait() == 2
+    await run.nothing_left()
+
+
+@asynccontextmanager
+async def terminal(run: Run) -> AsyncIterator[tuple[asyncio.subprocess.Process, pyte.Screen]]:
+    """The run in a terminal of 120 x 40."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    screen = pyte.Screen(120, 40)
+    stream = pyte.ByteStream(screen)
+    loop = asyncio.get_running_loop()
+
+    def readable() -> None:
+        try:
+            stream.feed(os.read(ours, 65536))
+        except OSError:
+            loop.remove_reader(ours)
+
+    process = await asyncio.create_subprocess_exec(
+        *run.arguments,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**run.environ, "TERM": "xterm-256color"},
+        start_new_session=True,
+    )
+    os.close(theirs)
+    loop.add_reader(ours, readable)
+    try:
+        yield process, screen
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        loop.remove_reader(ours)
+        os.close(ours)
+
+
+async def test_the_live_view_and_ctrl_c(folder: Path) -> None:
+    run = Run(folder)
+    async with terminal(run) as (process, screen):
+
+        def shows(pattern: str) -> bool:
+            return re.search(pattern, "\n".join(screen.display)) is not None
+
+        def picture() -> str:
+            return "\n".join(screen.display)
+
+        await until(lambda: shows(r"tokens 24 live") and shows(r"Will .*│ Yes +│ +0\.\d+ │"), picture)
+        assert shows(r"running +partitions 64/64 +connections 1 live")
+        assert shows(r"gaps 0")
+        assert not shows(r"\[info"), "log lines of the children do not garble the view"
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(SOON_S):
+            assert await process.wait() == 130
+        await until(lambda: shows(r"all well: no gaps, \d+ entries verified"), picture)
+    assert (folder / "up" / "worker.log").read_text().count("stopped") == 1
+    await run.nothing_left()
