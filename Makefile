@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench
+.PHONY: help setup demo test check bench picture
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,6 +27,9 @@ check: $(STAMP) ## formatting, lint, types and tests, as CI does
 
 bench: $(STAMP) ## measure, side by side with simpler ways to do the same
 	$(BIN)/python -m benchmarks.spine $(ARGS)
+
+picture: $(STAMP) ## make the README's picture anew
+	$(BIN)/python -m docs.make_picture
 
 # The stamp is written last, so an installation that broke off is made again.
 $(STAMP): pyproject.toml constraints.txt
