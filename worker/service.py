@@ -59,6 +59,24 @@ async def run(settings: WorkerSettings, stop: asyncio.Event) -> int:
     Raises:
         SettingsError, ContractError, RedisRefusedError, EmbeddedServerError: it cannot start.
     """
+    started = asyncio.Event()
+    body = asyncio.create_task(_run(settings, stop, started), name="worker")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({body, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not started.is_set():
+            # Still waiting for Redis: there is nothing to flush.
+            body.cancel()
+        return await body
+    except asyncio.CancelledError:
+        if started.is_set() or not stop.is_set():
+            raise
+        return 0
+    finally:
+        stopping.cancel()
+
+
+async def _run(settings: WorkerSettings, stop: asyncio.Event, started: asyncio.Event) -> int:
     log = get_logger("worker")
     worker_id = settings.worker_id or f"{_host()}-{secrets.token_hex(3)}"
     name = f"bookstream-worker-{worker_id}"
@@ -67,6 +85,7 @@ async def run(settings: WorkerSettings, stop: asyncio.Event) -> int:
         redis_session(settings.redis_url, client_name=name, log=log.warning) as session,
     ):
         worker = Worker(settings, worker_id, session, http)
+        started.set()
         return await worker.run(stop)
 
 
@@ -174,6 +193,7 @@ class Worker:
             hash_checks_per_s=settings.hash_checks_per_s if settings.book_hash_check == "sampled" else 0,
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._failure: asyncio.Future[tuple[str, BaseException]] = asyncio.get_running_loop().create_future()
         self._followups: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -192,31 +212,37 @@ class Worker:
         ):
             self._start(part)
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        done, _ = await asyncio.wait({stopping, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
-        failed = [task for task in done if task is not stopping]
-        for task in failed:
-            self._log.critical(f"{task.get_name()} failed: {task.exception()!r}", exc_info=task.exception())
+        await asyncio.wait({stopping, self._failure}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        if self._failure.done():
+            part, error = self._failure.result()
+            self._log.critical(f"{part} failed: {error!r}", exc_info=error)
         await self._shut_down()
-        return 1 if failed else 0
+        return 1 if self._failure.done() else 0
 
     # -- loops ----------------------------------------------------------------------------------------------
 
     async def _keep_ownership(self) -> None:
         """Renews what is ours, takes what is free; the first partitions start the discovery of markets."""
         keeping = False
+        unmarked: set[int] = set()
+        old_limit_ms = 0
         while True:
             try:
                 await self._ownership.renew()
                 if len(self._ownership.owned) < self._ownership.partitions:
                     taken = await self._ownership.take_free()
                     self._say_standing()
-                    if taken.partitions:
-                        self._log.info("owning partitions", count=len(self._ownership.owned))
-                        await self._keeper.take_over(taken.partitions, taken.old_limit_ms)
-                        if not keeping:
-                            keeping = True
-                            self._start(self._keeper.run())
+                    unmarked |= taken.partitions
+                    old_limit_ms = max(old_limit_ms, taken.old_limit_ms)
+                unmarked &= self._ownership.owned
+                if unmarked:
+                    self._log.info("owning partitions", count=len(self._ownership.owned))
+                    await self._keeper.take_over(unmarked, old_limit_ms)
+                    unmarked.clear()
+                    if not keeping:
+                        keeping = True
+                        self._start(self._keeper.run())
             except (RedisError, OSError, CatalogError) as error:
                 self._log.warning(
                     f"leases not renewed, again in {self._ownership.renew_every_s:.1f} s: {_line(error)}"
@@ -324,7 +350,15 @@ class Worker:
     # -- small steps ----------------------------------------------------------------------------------------
 
     def _start(self, part: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(part, name=getattr(part, "__qualname__", "part")))
+        task = asyncio.create_task(part, name=getattr(part, "__qualname__", "part"))
+        task.add_done_callback(self._part_ended)
+        self._tasks.append(task)
+
+    def _part_ended(self, task: asyncio.Task[None]) -> None:
+        """No part ends by itself: what fails one fails the worker, visibly."""
+        if not task.cancelled() and not self._failure.done():
+            error = task.exception() or RuntimeError("it ended")
+            self._failure.set_result((task.get_name(), error))
 
     async def _until_redis_answers(self, check: Coroutine[Any, Any, None]) -> None:
         try:
