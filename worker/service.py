@@ -212,11 +212,12 @@ class Worker:
         ):
             self._start(part)
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        await asyncio.wait({stopping, self._failure}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {stopping, self._failure}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if self._failure.done():
-            part, error = self._failure.result()
-            self._log.critical(f"{part} failed: {error!r}", exc_info=error)
+            name, error = self._failure.result()
+            self._log.critical(f"{name} failed: {error!r}", exc_info=error)
         await self._shut_down()
         return 1 if self._failure.done() else 0
 
