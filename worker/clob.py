@@ -10,7 +10,7 @@ import aiohttp
 import orjson
 
 from marketdata.errors import VenueFormatError
-from worker.messages import Book, Level, Malformed, parse_frame
+from worker.messages import Book, Level, Malformed, Message, UnreadableFrameError, parse_frame
 
 BOOKS_A_CALL: Final = 100
 CALLS_PER_S: Final = 5.0
@@ -49,7 +49,7 @@ class Clob:
             async with self._turn:
                 answer = await self._post(tokens[start : start + BOOKS_A_CALL])
                 await asyncio.sleep(1 / CALLS_PER_S)
-            for message in parse_frame(answer):
+            for message in _parsed(answer):
                 if isinstance(message, Book):
                     found[message.token] = RestBook(message.bids, message.asks, message.venue_ms)
                 elif isinstance(message, Malformed):
@@ -67,9 +67,20 @@ class Clob:
             ) as response:
                 if response.status != 200:
                     raise ClobError(f"POST /books answered HTTP {response.status}")
-                answer = await response.content.read(MAX_ANSWER_BYTES)
+                answer = bytearray()
+                async for chunk in response.content.iter_chunked(1 << 16):
+                    answer += chunk
+                    if len(answer) > MAX_ANSWER_BYTES:
+                        raise ClobError(f"POST /books answered more than {MAX_ANSWER_BYTES} bytes")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ClobError(f"POST /books: {error or type(error).__name__}") from None
         if not answer.lstrip().startswith(b"["):
             raise ClobError("POST /books did not answer with a list")
-        return answer
+        return bytes(answer)
+
+
+def _parsed(answer: bytes) -> list[Message]:
+    try:
+        return parse_frame(answer)
+    except UnreadableFrameError as error:
+        raise ClobError(f"POST /books: {error}") from None
