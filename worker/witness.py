@@ -23,19 +23,28 @@ class Witnesses:
         """Questions that REST could not answer, or that came too fast."""
         self._clob = clob
         self._questions: asyncio.Queue[tuple[Connection, Witness]] = asyncio.Queue(MAX_WAITING)
+        self._lost_waiting: set[Connection] = set()
+        """Connections whose books wait to be compared: one more lost frame asks nothing new."""
         self._log = get_logger("witness")
 
     def ask(self, connection: Connection, question: Witness) -> None:
         """Puts a question; never waits."""
+        if question.why == "lost" and connection in self._lost_waiting:
+            return
         try:
             self._questions.put_nowait((connection, question))
         except asyncio.QueueFull:
             self.unanswered += 1
+            return
+        if question.why == "lost":
+            self._lost_waiting.add(connection)
 
     async def run(self) -> None:
         """Answers until cancelled."""
         while True:
             connection, question = await self._questions.get()
+            if question.why == "lost":
+                self._lost_waiting.discard(connection)
             try:
                 if question.why == "first":
                     await self._first(connection, question.tokens)
