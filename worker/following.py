@@ -112,11 +112,14 @@ class Following:
     async def _tails(self, markets: Iterable[Market]) -> list[Tail]:
         wanted = [market for market in markets if market.condition_id not in self.streams]
         fresh = [market for market in wanted if market.condition_id not in self._retired]
+        tails = await read_tails(self._client, self._keys, fresh)
+        # Taken out only now: if Redis goes away, what was written of them must stay known.
         again = [Tail(stream, None) for m in wanted if (stream := self._retired.pop(m.condition_id, None))]
-        return [*await read_tails(self._client, self._keys, fresh), *again]
+        return [*tails, *again]
 
     def _begin(self, tails: Iterable[Tail]) -> None:
-        begun = list(tails)
+        # A partition may have been lost while the tails were read.
+        begun = [tail for tail in tails if tail.stream.partition in self._publisher.limits]
         self._ids.raise_above(max((tail.stream.last_id.ms for tail in begun), default=0))
         at_us = now_us()
         for tail in begun:
@@ -140,6 +143,7 @@ class Following:
             RedisError: Redis could not be asked; nothing was changed.
         """
         await self.open_streams(wanted)
+        wanted = [market for market in wanted if market.condition_id in self.streams]
         current = {shard: list(c.protocol.books.markets) for shard, c in self.connections.items()}
         plan = rebalance(current, wanted, self._tokens_per_connection)
         now = now_us()
@@ -149,7 +153,6 @@ class Following:
             self._let_go(
                 self.connections[shard], list(self.connections[shard].protocol.books.markets), "shutdown"
             )
-            await self._close(shard)
         for shard, markets in plan.add.items():
             feeds = [MarketFeed(market, self.streams[market.condition_id]) for market in markets]
             connection = self.connections.get(shard)
@@ -160,6 +163,8 @@ class Following:
             else:
                 connection.protocol.add(feeds, now)
                 connection.flush()
+        for shard in plan.dropped:
+            await self._close(shard)
         if not plan.changes_nothing:
             self._log.info(
                 "following",
@@ -179,7 +184,8 @@ class Following:
 
     async def lose(self, partitions: frozenset[int]) -> None:
         """Another worker writes these partitions now: lets their markets go without a word."""
-        for shard, connection in list(self.connections.items()):
+        empty: list[int] = []
+        for shard, connection in self.connections.items():
             gone = [
                 m.condition_id
                 for m in connection.protocol.books.markets.values()
@@ -188,10 +194,12 @@ class Following:
             if gone:
                 self._let_go(connection, gone, None)
                 if not connection.protocol.books.markets:
-                    await self._close(shard)
+                    empty.append(shard)
+        # Forgotten before anything is awaited: whoever gets the partition back reads its streams anew.
         for streams in (self.streams, self._retired):
             for condition_id in [one for one, s in streams.items() if s.partition in partitions]:
                 del streams[condition_id]
+        await asyncio.gather(*(self._close(shard) for shard in empty))
 
     async def shut_down(self) -> None:
         """Closes all connections with 1000 and marks the end of what is known in every stream."""
@@ -227,7 +235,9 @@ class Following:
         self._counters.gap(cause)
 
     async def _close(self, shard: int) -> None:
-        task = self._tasks.pop(shard)
-        task.cancel()
-        await asyncio.wait({task})
-        del self.connections[shard]
+        # Out of sight before it is awaited: nobody may put a market on a connection that closes.
+        task = self._tasks.pop(shard, None)
+        self.connections.pop(shard, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
