@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from marketdata.venue import MAX_FRAME_BYTES
 from worker.retry_after import retry_after_s
@@ -32,9 +32,10 @@ class PythonSocket:
             while True:
                 # Undecoded: one frame of invalid UTF-8 must not end the connection with 1007.
                 on_frame(await connection.recv(decode=False))
-        except ConnectionClosed:
-            code = connection.close_code
-            return Closed(1006 if code is None else code, connection.close_reason or "")
+        except ConnectionClosed as error:
+            # Whoever closed first knows why; the other side only echoes.
+            first = error.rcvd if error.rcvd_then_sent or error.sent is None else error.sent
+            return Closed(1006, "") if first is None else Closed(first.code, first.reason)
 
     async def send(self, text: str) -> None:
         """Sends a text frame; does nothing on a connection that is closing."""
@@ -76,6 +77,6 @@ async def connect_python(url: str) -> PythonSocket:
             f"the venue answered HTTP {response.status_code}",
             retry_after_s(retry_after, datetime.now(UTC)),
         ) from None
-    except (TimeoutError, OSError, InvalidHandshake, InvalidURI, EOFError) as error:
+    except (TimeoutError, OSError, WebSocketException, EOFError) as error:
         raise ConnectError(str(error) or type(error).__name__) from None
     return PythonSocket(connection)
