@@ -35,10 +35,11 @@ return {1, ARGV[1], epoch, limit, tonumber(ARGV[2])}
 _RENEW: Final = (
     _NOW
     + """
-local h = redis.call('HMGET', KEYS[1], 'owner', 'epoch')
+local h = redis.call('HMGET', KEYS[1], 'owner', 'epoch', 'id_limit_ms')
 if not h[2] then return 2 end
 if h[1] ~= ARGV[1] or h[2] ~= ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], 'id_limit_ms', ARGV[4], 'expires_ms', now + tonumber(ARGV[3]))
+redis.call('HSET', KEYS[1], 'id_limit_ms', math.max(tonumber(h[3] or 0), tonumber(ARGV[4])),
+           'expires_ms', now + tonumber(ARGV[3]))
 return 1
 """
 )
