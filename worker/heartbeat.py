@@ -50,7 +50,7 @@ class Heartbeat:
                 counts = live if feed.state is TokenState.LIVE else stale
                 counts[partition] = counts.get(partition, 0) + 1
         at_us = now_us()
-        for partition in self._ownership.owned:
+        for partition in self._ownership.marked:
             stream = self._clocks.get(partition)
             if stream is None:
                 stream = self._clocks[partition] = MarketStream("", self._keys.clock(partition), partition)

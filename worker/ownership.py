@@ -41,6 +41,10 @@ class Ownership:
         on_lost: Callable[[frozenset[int]], None],
     ) -> None:
         self.owned: set[int] = set()
+        self.marked: set[int] = set()
+        """Those of ours whose open streams got our first gap: only of these may the clock say that all is proven."""
+        self.on_forgotten: Callable[[], None] = lambda: None
+        """Called when Redis lost its data and the leases were taken again."""
         self.owners: dict[int, str] = {}
         """Who holds the partitions that are not ours, as of the last look."""
         self.partitions = partitions
@@ -74,9 +78,13 @@ class Ownership:
         """
         wanted = [partition for partition in range(self.partitions) if partition not in self.owned]
         limit_ms = self._new_limit_ms()
-        leases = await self._leases.take(
-            wanted, id_limit_ms=limit_ms, respect_expired=await self._just_back()
-        )
+        respect_expired = await self._just_back()
+        try:
+            leases = await self._leases.take(wanted, id_limit_ms=limit_ms, respect_expired=respect_expired)
+        except RedisError:
+            # A Redis that answers but does not write (full, a replica) lets nobody renew either.
+            self._away = True
+            raise
         return self._taken(leases, limit_ms)
 
     async def renew(self) -> None:
@@ -92,16 +100,17 @@ class Ownership:
             self._away = True
             raise
         for partition in self.owned.difference(lost, forgotten):
-            self._publisher.limits[partition] = limit_ms
+            self._raise_limit(partition, limit_ms)
         if forgotten:
             # Redis lost its data but nobody else has written since: go on as a new owner of what is ours.
             self._log.warning(f"Redis forgot the leases of {len(forgotten)} partitions; taking them again")
             leases = await self._leases.take(forgotten, id_limit_ms=limit_ms, respect_expired=False)
             again = {lease.partition for lease in leases if lease.held}
             for partition in again:
-                self._publisher.limits[partition] = limit_ms
+                self._raise_limit(partition, limit_ms)
             lost += [partition for partition in forgotten if partition not in again]
             self._publisher.want_reconcile()
+            self.on_forgotten()
         if lost:
             self.lose(frozenset(lost))
             self._publisher.forget_partitions(frozenset(lost))
@@ -113,6 +122,7 @@ class Ownership:
         if not gone:
             return
         self.owned -= gone
+        self.marked -= gone
         self._log.error(f"{len(gone)} partitions belong to another worker now; their markets are let go")
         self._on_lost(frozenset(gone))
 
@@ -126,6 +136,7 @@ class Ownership:
         for partition in self.owned:
             self._publisher.limits.pop(partition, None)
         self.owned.clear()
+        self.marked.clear()
 
     def _taken(self, leases: list[Lease], limit_ms: int) -> Taken:
         held = [lease for lease in leases if lease.held]
@@ -151,6 +162,10 @@ class Ownership:
             self._back_since_ms = now
         young = int(info["uptime_in_seconds"]) * 1000 < self._leases.ttl_ms
         return young or now - self._back_since_ms < self._leases.ttl_ms
+
+    def _raise_limit(self, partition: int, limit_ms: int) -> None:
+        # Two renewals can be on their way at once (each on a connection of its own): neither undoes the other.
+        self._publisher.limits[partition] = max(limit_ms, self._publisher.limits.get(partition, 0))
 
     def _new_limit_ms(self) -> int:
         # After a take-over our ids may run ahead of the clock, above the former owner's limit.

@@ -7,6 +7,7 @@ import gc
 import secrets
 import socket
 from collections.abc import Coroutine
+from contextlib import suppress
 from random import Random
 from typing import Any, Final
 
@@ -157,6 +158,7 @@ class Worker:
         self._publisher.before_writing = self._ownership.renew
         self._publisher.on_lost = self._ownership.lose
         self._publisher.current_tops = self._following.current_tops
+        self._ownership.on_forgotten = self._on_forgotten
         self._catalog = Catalog(client, keys)
         filters = Filters(
             tag_ids=frozenset(settings.filter_tag_ids),
@@ -240,6 +242,7 @@ class Worker:
                 if unmarked:
                     self._log.info("owning partitions", count=len(self._ownership.owned))
                     await self._keeper.take_over(unmarked, old_limit_ms)
+                    self._ownership.marked |= unmarked & self._ownership.owned
                     unmarked.clear()
                     if not keeping:
                         keeping = True
@@ -307,6 +310,15 @@ class Worker:
     def _on_lost(self, lost: frozenset[int]) -> None:
         self._follow_up(self._following.lose(lost))
 
+    def _on_forgotten(self) -> None:
+        self._follow_up(self._write_catalog_again())
+
+    async def _write_catalog_again(self) -> None:
+        """Redis lost its data: readers need more than the streams."""
+        known = list(self._keeper.known.values())
+        await self._catalog.check_contract(self._settings.partitions)
+        await self._catalog.put(known)
+
     def _follow_up(self, work: Coroutine[Any, Any, None]) -> None:
         """Work that must not delay the caller. What fails in it is said; the next refresh makes it good."""
         task = asyncio.create_task(work)
@@ -332,6 +344,9 @@ class Worker:
         await self._following.shut_down()
         try:
             async with asyncio.timeout(FLUSH_S):
+                with suppress(RedisError, OSError):
+                    # Nobody renews any more, and the last entries need ids below the limit.
+                    await self._ownership.renew()
                 await self._publisher.drained()
                 await self._ownership.release()
                 self._status.state = "stopped"
@@ -376,8 +391,15 @@ class Worker:
         )
 
     def _stream_keys(self) -> list[str]:
-        clocks = [self._keys.clock(partition) for partition in self._ownership.owned]
-        return [*self._publisher.streams, *clocks]
+        """All streams of our partitions: those of markets that ended or were let go must age as well."""
+        owned = self._ownership.owned
+        markets = [
+            self._keys.book(market.partition, market.condition_id)
+            for market in self._keeper.known.values()
+            if market.partition in owned
+        ]
+        clocks = [self._keys.clock(partition) for partition in owned]
+        return list(dict.fromkeys([*self._publisher.streams, *markets, *clocks]))
 
 
 _AS_BEFORE: Final = ("connections", "markets", "tokens", "tokens_live", "tokens_waiting", "tokens_unlisted")
