@@ -79,6 +79,8 @@ class Publisher:
         self._drained = asyncio.Event()
         self._drained.set()
         self._reconcile_wanted = False
+        self._sent_before = False
+        """The batch in flight was sent once already, on a connection that was lost."""
         self._run_id = ""
 
     # -- what others call -----------------------------------------------------------------------------------
@@ -125,7 +127,7 @@ class Publisher:
                 self._away(f"Redis is away ({_first_line(error)})")
             except WritesRefusedError as error:
                 self._away(f"Redis refuses to write ({_first_line(error)})")
-            except ResponseError as error:
+            except RedisError as error:
                 self._away(f"Redis answered with an error ({_first_line(error)})")
             finally:
                 self.connected = False
@@ -153,6 +155,10 @@ class Publisher:
             assert batch is not None, "a batch was just taken"
             replies = await self._exchange(connection, batch)
             self._backoff.reset()
+            if self._sent_before and any(_is_too_small(reply) for reply in replies):
+                # The first sending arrived after all, later than our question about it: ask again.
+                await self._reconcile(connection)
+                continue
             self._in_flight = None
             self._settle(batch, replies)
             self._note_drained()
@@ -166,6 +172,7 @@ class Publisher:
             self._note_drained()
             return False
         self._in_flight = built.batch
+        self._sent_before = False
         return True
 
     async def _exchange(self, connection: AbstractConnection, batch: Batch) -> list[Any]:
@@ -195,9 +202,9 @@ class Publisher:
             if isinstance(reply, bytes):
                 self._done(item, acked_us)
             elif reply is None:
-                self._redis_forgot(stream, item.update.recv_us)
+                self._lost(item.update, item.update.recv_us)
                 self._reconcile_wanted = True
-            elif TOO_SMALL in str(reply):
+            elif _is_too_small(reply):
                 lost.add(stream.partition)
             else:
                 self._refused(item, str(reply))
@@ -215,7 +222,7 @@ class Publisher:
         self._counters.entries += 1
         stream.entries += 1
         self.latencies.add(acked_us - update.recv_us)
-        if stream.forgotten_us and _is_redis_gap(update):
+        if stream.forgotten_us and update.kind == "gap" and update.outcome is None:
             stream.forgotten_us = 0
             for top in self.current_tops(stream):
                 self.offer(top)
@@ -227,8 +234,20 @@ class Publisher:
         if not stream.forgotten_us:
             self._log.error(f"Redis refused an entry of {stream.key} ({error}); a gap will stand for it")
             self._redis_forgot(stream, item.update.recv_us)
-        elif item.update.kind == "gap":
+        elif _is_redis_gap(item.update):
             asyncio.get_running_loop().call_later(REFUSED_RETRY_S, self._owe_gap, stream)
+        if item.update.kind == "resolved":
+            asyncio.get_running_loop().call_later(REFUSED_RETRY_S, self._offer_if_ours, item.update)
+
+    def _lost(self, update: Update, since_us: int) -> None:
+        """An update that cannot get into Redis under its id: a gap stands for it, an end is told anew."""
+        self._redis_forgot(update.stream, since_us)
+        if update.kind == "resolved":
+            self._offer_if_ours(update)
+
+    def _offer_if_ours(self, update: Update) -> None:
+        if update.stream.partition in self.limits:
+            self.offer(update)
 
     def _redis_forgot(self, stream: MarketStream, since_us: int) -> None:
         """Entries of this stream are lost or were refused: a gap comes first, before anything else."""
@@ -241,7 +260,7 @@ class Publisher:
         self._owe_gap(stream)
 
     def _owe_gap(self, stream: MarketStream) -> None:
-        if stream.key not in self.streams:
+        if self.streams.get(stream.key) is not stream:
             return
         note = gap_note("redis", stream.forgotten_us, self._worker_id)
         self._pending.push_front(Update(stream, "gap", None, recv_us=now_us(), note=note))
@@ -259,7 +278,7 @@ class Publisher:
             newest = await _ask(connection, [pack("XINFO", "STREAM", stream.key) for stream in known])
             for stream, info in zip(known, newest, strict=True):
                 if isinstance(info, Exception):
-                    if "no such key" not in str(info):
+                    if "no such key" not in str(info) and "WRONGTYPE" not in str(info):
                         raise info
                     self._redis_forgot(stream, stream.last_id.ms * 1000)
                 elif (newest_id := _last_generated(info)) < stream.last_id:
@@ -294,19 +313,20 @@ class Publisher:
             stream = item.update.stream
             if isinstance(entries, list) and entries:
                 self._done(item, acked_us)
+            elif stream.partition not in self.limits:
+                self._counters.disowned += 1
             elif stream.forgotten_us and item.update.kind != "gap":
-                continue
+                self._lost(item.update, stream.forgotten_us)
             elif not isinstance(info, Exception) and _last_generated(info) >= item.id:
                 # A later id is there and this one is not: it can never be written.
                 if _is_redis_gap(item.update):
                     self._owe_gap(stream)
                 else:
-                    self._redis_forgot(stream, item.update.recv_us)
-            elif stream.partition in self.limits:
-                left.append(item)
+                    self._lost(item.update, item.update.recv_us)
             else:
-                self._counters.disowned += 1
+                left.append(item)
         batch.items = left
+        self._sent_before = True
         if not left:
             self._in_flight = None
             self._note_drained()
@@ -325,6 +345,10 @@ class Publisher:
     def _note_drained(self) -> None:
         if not self._pending and self._in_flight is None:
             self._drained.set()
+
+
+def _is_too_small(reply: Any) -> bool:
+    return isinstance(reply, Exception) and TOO_SMALL in str(reply)
 
 
 def _is_redis_gap(update: Update) -> bool:

@@ -19,6 +19,7 @@ from marketdata.market import Market
 from worker.streams import MarketStream, Update
 
 STREAMS_A_ROUND: Final = 200
+WRONG_TYPE: Final = "WRONGTYPE"
 LOOK_BACK: Final = (20, 500, 20_000)
 """How many entries from the end are read until both tokens' counters are found."""
 
@@ -57,7 +58,8 @@ async def _round(client: redis.asyncio.Redis, keys: Keys, markets: Sequence[Mark
     for stream, info in zip(streams, infos, strict=True):
         tails[stream.key] = Tail(stream, None)
         if isinstance(info, Exception):
-            if "no such key" not in str(info):
+            # A key of another type is in the way: its market alone suffers, and the publisher says so.
+            if "no such key" not in str(info) and WRONG_TYPE not in str(info):
                 raise info
             continue
         stream.exists = True
