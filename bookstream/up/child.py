@@ -8,11 +8,16 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
+from typing import Final
 
+import bookstream
 from bookstream.up.logs import ChildLog
 from bookstream.up.restarts import UNUSABLE, Restarts
 from marketdata.errors import ChildError
 from marketdata.parent import STOP_ON_STDIN_EOF
+
+_PACKAGES: Final = str(Path(bookstream.__file__).parent.parent)
 
 
 class Child:
@@ -45,7 +50,10 @@ class Child:
         self.pids: list[int] = []
         self._name = name
         self._arguments = arguments
-        self._environ = {**environ, STOP_ON_STDIN_EOF: "1"}
+        # A folder of the user's named like one of our packages must not stand in for it: -P keeps the working
+        # folder out, so a checkout that is not installed is named here.
+        path = os.pathsep.join(filter(None, (_PACKAGES, environ.get("PYTHONPATH"))))
+        self._environ = {**environ, "PYTHONPATH": path, STOP_ON_STDIN_EOF: "1"}
         self._log = log
         self._say = say
         self._on_line = on_line
@@ -105,7 +113,7 @@ class Child:
         log = self._log.open()
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "bookstream", *self._arguments()),
+                *(sys.executable, "-P", "-m", "bookstream", *self._arguments()),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,

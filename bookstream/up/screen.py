@@ -89,7 +89,7 @@ class LiveScreen:
         except (RedisError, BookstreamError) as error:
             self._state = replace(self._state, now_ms=now_ms(), away=str(error) or type(error).__name__)
         self._state = replace(self._state, title=self._title, notes=tuple(self._notes))
-        self._live.update(view(self._state), refresh=True)
+        self._live.update(view(self._state, self._console.size.width), refresh=True)
         return words
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from consumers.dashboard.state import DashboardState, MarketRow, Quote
+from consumers.dashboard.state import DashboardState, Quote
 from consumers.text import age, shown
 from consumers.workers import WorkerWord
 from marketdata.decimals import from_micros, to_micros
@@ -17,7 +18,9 @@ from marketdata.errors import DecimalError
 
 WORKERS_SHOWN: Final = 4
 NOTES_SHOWN: Final = 3
-_FRAME_LINES: Final = 6
+_FRAME_LINES: Final = 4
+_WIDTH_FOR_SPREAD: Final = 80
+_WIDTH_FOR_AGE: Final = 70
 _OLD: Final = "dim"
 _STATE_STYLES: Final = {"running": "bold green", "standby": "yellow", "starting": "yellow"}
 
@@ -29,14 +32,14 @@ def rows_that_fit(state: DashboardState, height: int) -> int:
     return max((height - header - notes - _FRAME_LINES) // 2, 1)
 
 
-def view(state: DashboardState) -> RenderableType:
-    """The whole picture: header, table of markets, notes."""
+def view(state: DashboardState, width: int) -> RenderableType:
+    """The whole picture: header, table of markets, notes. A terminal of few columns gets fewer of them."""
     parts: list[RenderableType] = [_header(state)]
     if state.away:
         parts.append(Text(f"Redis is away: {shown(state.away, 120)}; what follows is old", style="bold red"))
     for word in state.workers[-WORKERS_SHOWN:]:
         parts.extend(_worker(word, state.now_ms))
-    parts.append(_table(state))
+    parts.append(_table(state, width))
     parts.extend(Text(shown(note, 200), style="yellow", no_wrap=True) for note in state.notes[-NOTES_SHOWN:])
     return Group(*parts)
 
@@ -59,14 +62,15 @@ def _worker(word: WorkerWord, now_ms: int) -> list[Text]:
     first.append(said, _STATE_STYLES.get(said, "bold red"))
     if word.waits_for:
         first.append(f" {shown(word.waits_for, 80)}")
-    states = Counter(connection.state for connection in word.connections)
-    first.append(f"   partitions {word.partitions}/{word.partitions_total}   connections ")
-    first.append(" ".join(f"{count} {name}" for name, count in sorted(states.items())) or "none")
     first.append(f"   tokens {word.tokens_live} live")
     if word.tokens_waiting:
         first.append(f" {word.tokens_waiting} waiting", "yellow")
     if word.tokens_unlisted:
         first.append(f" {word.tokens_unlisted} without a book", _OLD)
+    states = Counter(connection.state for connection in word.connections)
+    first.append("   connections ")
+    first.append(" ".join(f"{count} {name}" for name, count in sorted(states.items())) or "none")
+    first.append(f"   partitions {word.partitions}/{word.partitions_total}")
     second = Text("   ", no_wrap=True, overflow="ellipsis", style="" if heard else _OLD)
     second.append(f"entries {word.count('entries'):,}   ")
     gaps = word.count("gaps")
@@ -80,40 +84,57 @@ def _worker(word: WorkerWord, now_ms: int) -> list[Text]:
     return [first, second]
 
 
-def _table(state: DashboardState) -> Table:
-    table = Table(expand=True, pad_edge=False, style="" if state.is_live else _OLD)
-    table.add_column("market", ratio=1, no_wrap=True, overflow="ellipsis", min_width=16)
-    table.add_column("outcome", no_wrap=True, max_width=12)
-    for name, least in (("bid", 6), ("size", 9), ("ask", 6), ("size", 9), ("spread", 6), ("age", 5)):
-        table.add_column(name, justify="right", no_wrap=True, min_width=least)
+def _table(state: DashboardState, width: int) -> Table:
+    with_spread, with_age = width >= _WIDTH_FOR_SPREAD, width >= _WIDTH_FOR_AGE
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        expand=True,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        style="" if state.is_live else _OLD,
+    )
+    table.add_column("market", ratio=1, no_wrap=True, overflow="ellipsis", min_width=8)
+    table.add_column("outcome", no_wrap=True, max_width=10)
+    table.add_column("bid x size", justify="right", no_wrap=True)
+    table.add_column("ask x size", justify="right", no_wrap=True)
+    if with_spread:
+        table.add_column("spread", justify="right", no_wrap=True)
+    if with_age:
+        table.add_column("age", justify="right", no_wrap=True, min_width=5)
     table.add_column("last", no_wrap=True, min_width=8)
     for row in state.rows:
         for outcome in (0, 1):
-            _add(table, row, outcome, state)
+            quote = row.quotes[outcome]
+            style = _style(quote, state)
+            table.add_row(
+                Text(shown(row.question, 120) if outcome == 0 else ""),
+                Text(shown(row.outcomes[outcome], 10), style=style),
+                *(Text(cell, style=style) for cell in _sides(quote)),
+                *([Text(spread(quote), style=style)] if with_spread else []),
+                *([Text(_age(quote, state.now_ms), style=_OLD)] if with_age else []),
+                _last(quote),
+            )
     if not state.rows:
         table.add_row(Text("no entries yet", style=_OLD))
     return table
 
 
-def _add(table: Table, row: MarketRow, outcome: int, state: DashboardState) -> None:
-    quote = row.quotes[outcome]
-    question = shown(row.question, 120) if outcome == 0 else ""
-    old = not state.is_live or bool(quote.gap) or bool(quote.resolved) or not quote.known
-    style = _OLD if old else ""
-    table.add_row(
-        Text(question),
-        Text(shown(row.outcomes[outcome], 12), style=style),
-        *(Text(cell, style=style) for cell in _sides(quote)),
-        Text(spread(quote), style=style),
-        Text(age(state.now_ms / 1000 - quote.recv_us / 1e6) if quote.recv_us else "", style=_OLD),
-        _last(quote),
-    )
+def _style(quote: Quote, state: DashboardState) -> str:
+    doubtful = not state.is_live or not quote.known or bool(quote.gap) or bool(quote.resolved)
+    return _OLD if doubtful else ""
 
 
-def _sides(quote: Quote) -> tuple[str, str, str, str]:
+def _age(quote: Quote, now_ms: int) -> str:
+    return age(now_ms / 1000 - quote.recv_us / 1e6) if quote.recv_us else ""
+
+
+def _sides(quote: Quote) -> tuple[str, str]:
     if not quote.known:
-        return "?", "", "?", ""
-    return quote.bid or "none", quote.bid_size, quote.ask or "none", quote.ask_size
+        return "?", "?"
+    return (
+        f"{quote.bid} x {quote.bid_size}" if quote.bid else "none",
+        f"{quote.ask} x {quote.ask_size}" if quote.ask else "none",
+    )
 
 
 def _last(quote: Quote) -> Text:

@@ -24,6 +24,7 @@ import pytest
 import redis
 
 from consumers.workers import WorkerWord
+from marketdata.clock import now_ms
 from marketdata.redis_client import open_redis_sync
 from marketdata.redis_target import RedisTarget
 
@@ -103,8 +104,8 @@ class Run:
         (found,) = self.pids(*words)
         return found
 
-    def live_workers(self) -> list[WorkerWord]:
-        """Workers that run with every token live, as Redis has it."""
+    def live_workers(self, since_ms: int = 0) -> list[WorkerWord]:
+        """Workers that said after `since_ms` that they run with every token live."""
         sockets = [*self._folder.glob("embedded/*/server.sock")]
         if not sockets:
             return []
@@ -116,7 +117,8 @@ class Run:
         finally:
             client.close()
         words = [WorkerWord.model_validate_json(record) for record in records if record is not None]
-        return [word for word in words if word.state == "running" and word.tokens_live == 24]
+        fresh = [word for word in words if word.now_ms > since_ms]
+        return [word for word in fresh if word.state == "running" and word.tokens_live == 24]
 
     def story(self) -> str:
         return "\n".join(self.said[-60:])
@@ -181,19 +183,19 @@ async def test_whatever_is_killed_heals_and_is_told(folder: Path) -> None:
         server = run.pid(*SERVER)
         os.kill(server, signal.SIGKILL)
         await until(lambda: server not in run.pids(*SERVER), run.story)
-        await until(run.live_workers, run.story)
+        gone_ms = now_ms()
+        await until(lambda: run.live_workers(gone_ms), run.story)
 
         guard, server = run.pid("embedded.guard"), run.pid(*SERVER)
         os.kill(guard, signal.SIGKILL)
         await until(
             lambda: not {guard, server} & {*run.pids("embedded.guard"), *run.pids(*SERVER)}, run.story
         )
-        await until(run.live_workers, run.story)
+        gone_ms = now_ms()
+        await until(lambda: run.live_workers(gone_ms), run.story)
 
-        venue = run.pid("bookstream simulate")
-        os.kill(venue, signal.SIGKILL)
-        await until(lambda: not run.live_workers(), run.story)
-        await until(run.live_workers, run.story)
+        os.kill(run.pid("bookstream simulate"), signal.SIGKILL)
+        await until(lambda: [one for one in run.live_workers() if one.connections[0].opens == 2], run.story)
         assert any("the simulator" in line and "signal 9" in line for line in run.said), run.story()
 
         assert run.process is not None
@@ -270,8 +272,8 @@ async def test_the_live_view_and_ctrl_c(folder: Path) -> None:
         def picture() -> str:
             return "\n".join(screen.display)
 
-        await until(lambda: shows(r"tokens 24 live") and shows(r"Will .*│ Yes +│ +0\.\d+ │"), picture)
-        assert shows(r"running +partitions 64/64 +connections 1 live")
+        await until(lambda: shows(r"tokens 24 live") and shows(r"Will .* Yes +0\.\d+ x "), picture)
+        assert shows(r"running +tokens 24 live +connections 1 live +partitions 64/64")
         assert shows(r"gaps 0")
         assert not shows(r"\[info"), "log lines of the children do not garble the view"
         process.send_signal(signal.SIGINT)
