@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
 from consumers.tail.settings import TailSettings
 from consumers.verify.settings import VerifySettings
-from marketdata.settings import CommandSettings, RedisSettings, argument
-from simulator.settings import SimulateSettings
+from marketdata.settings import CommandSettings, CrossedError, RedisSettings, argument
+from simulator.settings import CaptureFile, SimulateSettings
 from worker.settings import WorkerSettings
 
 
@@ -20,15 +20,28 @@ class UpSettings(WorkerSettings):
     venue: Literal["live", "simulated"] = argument(
         "live", "The venue itself, or a stand-in on this machine, which then has a Redis of its own."
     )
-    headless: bool = argument(False, "Without the dashboard: log lines only.")
+    capture: tuple[CaptureFile, ...] = argument(
+        (),
+        "Captures that the simulated venue plays in a loop; without any: a recording of its own.",
+        allowed="one or more files",
+        metavar="FILE",
+    )
+    headless: bool = argument(False, "Without the view: progress on stderr, at the end one line of JSON on stdout.")
     duration_s: float | None = argument(None, "Stop after this many seconds.", gt=0)
 
     @model_validator(mode="before")
     @classmethod
     def _keep_demo_apart(cls, given: dict[str, Any]) -> dict[str, Any]:
-        if given.get("venue") == "simulated" and "redis_url" not in given:
-            return given | {"redis_url": "embedded://demo"}
-        return given
+        if given.get("venue") != "simulated":
+            return given
+        # Recordings hold tokens without any book; a stand-in need not be waited for as long as the venue.
+        return {"redis_url": "embedded://demo", "first_book_timeout_s": 3} | given
+
+    @model_validator(mode="after")
+    def _capture_needs_simulated(self) -> Self:
+        if self.capture and self.venue != "simulated":
+            raise CrossedError("capture", "only the simulated venue plays captures", "venue")
+        return self
 
 
 class RedisUrlSettings(RedisSettings):

@@ -31,6 +31,10 @@ def _existing_file(path: Path) -> Path:
     return path
 
 
+CaptureFile = Annotated[Path, AfterValidator(_existing_file)]
+"""A recording that is there."""
+
+
 class SimulateSettings(CommandSettings):
     """Plays captured traffic as the venue would send it, on a port of this machine."""
 
@@ -40,7 +44,7 @@ class SimulateSettings(CommandSettings):
         allowed="HOST:PORT, with a port from 0 to 65535",
         metavar="HOST:PORT",
     )
-    capture: tuple[Annotated[Path, AfterValidator(_existing_file)], ...] = argument(
+    capture: tuple[CaptureFile, ...] = argument(
         (),
         "Captures of the market channel to play, plain or .gz; at least one.",
         allowed="one or more files",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bookstream.facts import facts_of, spelled
@@ -13,14 +14,16 @@ from worker.settings import WorkerSettings
 ANY_PORT = "127.0.0.1:0"
 
 
-def simulator_arguments(address: str | None) -> list[str]:
+def simulator_arguments(address: str | None, captures: Sequence[Path] = ()) -> list[str]:
     """The simulator's command line.
 
     Args:
+        captures: what to play; without any: the recording that comes with the package.
         address: its base URL in an earlier life, so that the worker finds it again; None: the system chooses.
     """
     listen = urlsplit(address).netloc if address else ANY_PORT
-    return ["simulate", "--listen", listen, "--loop", "--capture", str(demo_recording())]
+    played = [str(path.absolute()) for path in captures or (demo_recording(),)]
+    return ["simulate", "--listen", listen, "--loop", "--capture", *played]
 
 
 def simulated_venue(address: str) -> dict[str, str]:

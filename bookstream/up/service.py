@@ -111,7 +111,9 @@ class Up:
         }
         self._simulator = Child(
             "simulator",
-            lambda: simulator_arguments(self._address.result() if self._address.done() else None),
+            lambda: simulator_arguments(
+                self._address.result() if self._address.done() else None, self._settings.capture
+            ),
             os.environ,
             self._logs["simulator"],
             screen.say,

@@ -78,7 +78,7 @@ class Totals:
         return faults
 
     def summary(self, report: Report | None) -> dict[str, Any]:
-        """The run in one JSON object, see `docs/up.md`."""
+        """The run in one JSON object, as the README shows it."""
         end = self.at_end
         newest = max(self.words.values(), key=lambda word: word.now_ms, default=None)
         latency = newest.latency_ms.model_dump() if newest is not None else {"p50": None, "p99": None}
