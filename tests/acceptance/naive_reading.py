@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -171,7 +171,7 @@ def _trade(token: Token, message: dict[str, Any]) -> None:
     token.told.append(Told("trade", (price, size, "", "") if sell else ("", "", price, size)))
 
 
-def explains(expected: list[Told], found: list[tuple[str, tuple[str, ...]]]) -> str:
+def explains(expected: Sequence[Told], found: Sequence[tuple[str, tuple[str, ...]]]) -> str:
     """Empty if the expected list explains what was found; else what is wrong, for people.
 
     A top that is numerically the one told before it is not told again; what is optional may be missing; nothing

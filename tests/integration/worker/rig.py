@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 import redis
@@ -24,18 +24,17 @@ BOUND_S = 20.0
 NOWHERE = "http://127.0.0.1:9"
 """Port 9 is closed: whoever asks there is refused at once."""
 
-T = TypeVar("T")
 
-
-async def until(look: Callable[[], T | Awaitable[T]], what: str, bound_s: float = BOUND_S) -> T:
-    """Looks again and again until the answer is true, at most for `bound_s`; returns it."""
+async def until(look: Callable[[], Any], what: str, bound_s: float = BOUND_S) -> Any:
+    """Looks again and again until the answer, awaited where it can be, is true; at most for `bound_s`."""
     try:
         async with asyncio.timeout(bound_s):
             while True:
                 answer = look()
-                seen: T = await answer if isinstance(answer, Awaitable) else answer
-                if seen:
-                    return seen
+                if isinstance(answer, Awaitable):
+                    answer = await answer
+                if answer:
+                    return answer
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(f"after {bound_s:g} s still not: {what}") from None
@@ -90,7 +89,7 @@ class Streams:
 
     def rows(self, key: str) -> list[Row]:
         """The entries of one stream."""
-        return [_row(*row) for row in self.client.xrange(key)]
+        return [_row(*row) for row in raw(self, key)]
 
     def by_market(self) -> dict[str, list[Row]]:
         """All entries by condition id."""
@@ -103,8 +102,20 @@ class Streams:
 
     def status(self, worker_id: str) -> dict[str, Any]:
         """What the worker says of itself; empty if it says nothing."""
-        record = self.client.get(self.keys.worker(worker_id))
-        return orjson.loads(record) if record else {}
+        record: Any = self.client.get(self.keys.worker(worker_id))
+        found: dict[str, Any] = orjson.loads(record) if record else {}
+        return found
+
+
+def raw(streams: Streams, key: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """A stream as the client reads it."""
+    found: Any = streams.client.xrange(key)
+    return list(found)
+
+
+def add(streams: Streams, key: str, entry_id: str | bytes, fields: Any) -> None:
+    """Writes an entry by another hand than the worker's."""
+    streams.client.xadd(key, fields, id=entry_id)
 
 
 def _row(entry_id: bytes, fields: dict[bytes, bytes]) -> Row:
