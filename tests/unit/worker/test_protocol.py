@@ -12,7 +12,6 @@ from tests.venue_frames import (
     US,
     Line,
     book,
-    feed_of,
     frame,
     item,
     price_change,
@@ -612,9 +611,3 @@ def test_steps_have_a_time_when_they_want_to_be_looked_at() -> None:
     line.wait(0.005)
     line.protocol.tick_steps(line.now_us)
     assert line.protocol.due_us == US + 250_000
-
-
-def test_a_market_is_the_same_object_for_its_two_tokens() -> None:
-    feed = feed_of(market("v2", version="v2", clobTokenIds=None, positionIds=["1", "2"]))
-    assert feed.facts.version == "v2"
-    assert [one.market for one in feed.tokens] == [feed, feed]
