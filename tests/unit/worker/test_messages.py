@@ -192,30 +192,31 @@ def test_an_array_of_something_else_is_malformed_element_by_element() -> None:
 
 BOOK = book(ONE, 0)
 CHANGE = price_change(ONE, item(ONE, 0, "BUY", "0.5", "1", ("0.5", "0.52"), "h"))
-WRONG: list[tuple[str, Row, str, Any]] = [
+WRONG_VALUES: list[tuple[str, Row, dict[str, list[Any]]]] = [
+    ("book", BOOK, {"asset_id": [None, 5, "", "5a", "٥"], "timestamp": [5, "1.5", "-1", "9" * 16]}),
+    ("book", BOOK, {"bids": [None, {}, "", [[]], [1], ["x"], [{}], [{"price": "2", "size": "1"}]]}),
+    ("book", BOOK, {"asks": [[{"price": "0.5", "size": 1}], [{"price": "-1", "size": "1"}]]}),
+    ("book", BOOK, {"hash": [5], "tick_size": [5, "x"], "last_trade_price": [0.5], "version": [2]}),
+    ("change", CHANGE, {"price_changes": [{}, "", 5, [None], ["x"], [[]], [{}]]}),
+    ("legacy", {**CHANGE, "price_changes": None, "asset_id": "5"}, {"changes": [None, {}, "", [1]]}),
+    (
+        "trade",
+        trade(ONE),
+        {"price": [None, 1, "", ".", "1e3", "1.1"], "size": [None, "x"], "side": ["buy"]},
+    ),
+    ("tick", tick_size_change(ONE), {"new_tick_size": [None, "", "0", "1", "x"]}),
+    ("best", {"event_type": "best_bid_ask", "market": ONE.condition_id}, {"asset_id": [None]}),
+    (
+        "new",
+        {"event_type": "new_market", "market": ONE.condition_id},
+        {"assets_ids": ["1", [1], {"a": 1}]},
+    ),
+    ("end", {"event_type": "market_resolved", "market": ONE.condition_id}, {"winning_asset_id": [1]}),
+    ("type", BOOK, {"event_type": [[], {}]}),
+]
+WRONG = [
     (name, row, key, value)
-    for name, row, wrong in (
-        ("book", BOOK, {"asset_id": [None, 5, "", "5a", "٥"], "timestamp": [5, "1.5", "-1", "9" * 16]}),
-        ("book", BOOK, {"bids": [None, {}, "", [[]], [1], ["x"], [{}], [{"price": "2", "size": "1"}]]}),
-        ("book", BOOK, {"asks": [[{"price": "0.5", "size": 1}], [{"price": "-1", "size": "1"}]]}),
-        ("book", BOOK, {"hash": [5], "tick_size": [5, "x"], "last_trade_price": [0.5], "version": [2]}),
-        ("change", CHANGE, {"price_changes": [{}, "", 5, [None], ["x"], [[]], [{}]]}),
-        ("legacy", {**CHANGE, "price_changes": None, "asset_id": "5"}, {"changes": [None, {}, "", [1]]}),
-        (
-            "trade",
-            trade(ONE),
-            {"price": [None, 1, "", ".", "1e3", "1.1"], "size": [None, "x"], "side": ["buy"]},
-        ),
-        ("tick", tick_size_change(ONE), {"new_tick_size": [None, "", "0", "1", "x"]}),
-        ("best", {"event_type": "best_bid_ask", "market": ONE.condition_id}, {"asset_id": [None]}),
-        (
-            "new",
-            {"event_type": "new_market", "market": ONE.condition_id},
-            {"assets_ids": ["1", [1], {"a": 1}]},
-        ),
-        ("end", {"event_type": "market_resolved", "market": ONE.condition_id}, {"winning_asset_id": [1]}),
-        ("type", BOOK, {"event_type": [[], {}]}),
-    )
+    for name, row, wrong in WRONG_VALUES
     for key, values in wrong.items()
     for value in values
 ]
