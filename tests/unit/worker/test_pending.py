@@ -171,6 +171,18 @@ def test_only_tops_give_way_at_first() -> None:
     ]
 
 
+def test_a_gap_of_the_whole_market_parts_the_tops_of_both_tokens() -> None:
+    life = Life()
+    for outcome in (0, 1):
+        for kind in ("top", "whole", "top"):
+            life.offer(kind, 0, outcome)
+    life.drain()
+    assert [(entry.kind, entry.outcome) for _, _, entry in life.rows] == [
+        *(("top", 0), ("gap", None), ("top", 0)),
+        *(("top", 1), ("gap", None), ("top", 1)),
+    ]
+
+
 def test_beyond_twice_the_bound_trades_and_ticks_give_way_too() -> None:
     life = Life()
     life.offer("top", 0, 0)

@@ -528,6 +528,17 @@ def test_a_doubtful_book_is_proven_by_the_step_after_the_doubt_not_by_the_one_be
     assert line.counters.hash_matches == 1 + 2, "two snapshots, one proof"
 
 
+def test_a_check_that_was_due_before_the_doubt_proves_nothing_any_more() -> None:
+    line = live(policy=ProtocolPolicy(check_every_step=True))
+    line.hear(step(0, "12", MS + 10))
+    line.hear_bytes(b"{")
+    feed = line.protocol.books.tokens[ONE.tokens[0]]
+    line.wait(1)
+    line.protocol.books.verify([feed], line.now_us)
+    assert feed.unproven
+    assert line.counters.hash_matches == 2, "the snapshots only"
+
+
 def test_a_doubtful_book_that_does_not_verify_is_given_up_from_the_doubt_on() -> None:
     line = live()
     line.wait(1)

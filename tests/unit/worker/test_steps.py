@@ -328,3 +328,10 @@ def test_a_book_ends_any_hold() -> None:
     assert not one.held
     assert one.quiet(16_000, POLICY)
     assert not one.quiet(15_999, POLICY)
+
+
+def test_of_several_changes_of_a_message_the_last_one_says_the_best_prices() -> None:
+    one = gate()
+    made = [*change("0.49", "1", ("0.49", "0.52"), "b"), *change("0.5", "1", ("0.5", "0.52"), "c")]
+    assert one.change(made, 2, 10_000) is Verdict.PUBLISH
+    assert one.hash == "c"
