@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -108,7 +109,8 @@ def _change_a_place(holder: list[Any], random: Random) -> None:
     elif kind < 0.5 and isinstance(parent, dict):
         parent[random.choice((*parent, "error", "changes"))] = parent[key]
     else:
-        parent[key] = random.choice(EVIL)
+        # A copy: the next change may fall into it.
+        parent[key] = deepcopy(random.choice(EVIL))
 
 
 def _with_a_key_twice(text: str, random: Random) -> str:
