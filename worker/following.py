@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 import redis.asyncio
 
@@ -20,6 +21,9 @@ from worker.publisher import Publisher
 from worker.sharding import rebalance
 from worker.streams import MarketStream, Update
 from worker.takeover import Tail, ended, handover, read_tails
+
+RETIRED_FOR_US: Final = 60_000_000
+"""For so long a stream that was let go is remembered: its last entries may still be on their way."""
 
 NewConnection = Callable[[str], Connection]
 
@@ -52,6 +56,7 @@ class Following:
         self._new_connection = new_connection
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._retired: dict[str, MarketStream] = {}
+        self._retired_us: dict[str, int] = {}
         self._log = get_logger("following")
 
     # -- what is followed -----------------------------------------------------------------------------------
@@ -130,9 +135,16 @@ class Following:
             self._counters.gap("handover")
 
     def forget_retired(self) -> None:
-        """Frees streams whose last entries are written."""
-        if self._retired and not self._publisher.pending:
-            self._retired.clear()
+        """Frees streams that were let go a while ago. Until then Redis losing their last entries is marked."""
+        if not self._publisher.connected:
+            return
+        before_us = now_us() - RETIRED_FOR_US
+        for condition_id, since_us in list(self._retired_us.items()):
+            if since_us < before_us:
+                del self._retired_us[condition_id]
+                stream = self._retired.pop(condition_id, None)
+                if stream is not None:
+                    self._publisher.streams.pop(stream.key, None)
 
     # -- connections ----------------------------------------------------------------------------------------
 
@@ -225,8 +237,8 @@ class Following:
                 continue
             if cause is not None:
                 self._gap(stream, cause)
-            self._publisher.streams.pop(stream.key, None)
             self._retired[condition_id] = stream
+            self._retired_us[condition_id] = now_us()
 
     def _gap(self, stream: MarketStream, cause: GapCause) -> None:
         at_us = now_us()
