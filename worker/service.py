@@ -21,6 +21,7 @@ from marketdata.keys import Keys
 from marketdata.leases import Leases
 from marketdata.logs import get_logger
 from marketdata.redis_url import RedisSession, redis_session
+from marketdata.tasks import end_tasks
 from worker.backoff import Backoff
 from worker.clob import Clob
 from worker.connection import Connection
@@ -67,7 +68,7 @@ async def run(settings: WorkerSettings, stop: asyncio.Event) -> int:
         await asyncio.wait({body, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not started.is_set():
             # Still waiting for Redis: there is nothing to flush.
-            body.cancel()
+            await end_tasks({body})
         return await body
     except asyncio.CancelledError:
         if started.is_set() or not stop.is_set():
@@ -338,9 +339,7 @@ class Worker:
         self._log.info("stopping", pending=self._publisher.pending)
         record = self._record()
         writing, others = self._tasks[0], self._tasks[1:]
-        for task in (*others, *self._followups):
-            task.cancel()
-        await asyncio.wait({*others, *self._followups})
+        await end_tasks({*others, *self._followups})
         await self._following.shut_down()
         try:
             async with asyncio.timeout(FLUSH_S):
@@ -359,8 +358,7 @@ class Worker:
                 f"stopped without Redis ({_line(error)}): {self._publisher.pending} updates are not written; "
                 "the next owner of the partitions marks the gap"
             )
-        writing.cancel()
-        await asyncio.wait({writing})
+        await end_tasks({writing})
         self._log.info("stopped", entries=self._counters.entries)
 
     # -- small steps ----------------------------------------------------------------------------------------
