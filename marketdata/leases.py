@@ -7,7 +7,7 @@ and the limit of the last one. Checked and changed by small server-side function
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ local owner, epoch, limit, expires = h[1] or '', tonumber(h[2] or 0), tonumber(h
 if owner ~= '' and owner ~= ARGV[1] and (expires > now or ARGV[4] == '1') then
   return {0, owner, epoch, limit, expires - now}
 end
+if not h[2] and ARGV[6] == '1' then return {0, '', 0, 0, 0} end
 epoch = math.max(epoch, tonumber(ARGV[5])) + 1
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'epoch', epoch,
            'id_limit_ms', math.max(limit, tonumber(ARGV[3])), 'expires_ms', now + tonumber(ARGV[2]))
@@ -59,7 +60,7 @@ class Lease:
     Attributes:
         partition: which one.
         held: whether it is ours now.
-        owner: who holds it; empty: nobody.
+        owner: who holds it; empty: nobody that Redis knows of.
         epoch: rises with each new owner.
         old_limit_ms: no id of an earlier owner is above it, Unix milliseconds.
         left_ms: until it runs out if nobody renews it; negative: it has.
@@ -88,7 +89,12 @@ class Leases:
         """The epoch of each partition that is ours, and of those that were."""
 
     async def take(
-        self, partitions: Iterable[int], *, id_limit_ms: int, respect_expired: bool
+        self,
+        partitions: Iterable[int],
+        *,
+        id_limit_ms: int,
+        respect_expired: bool,
+        respect_forgotten: Container[int] = (),
     ) -> list[Lease]:
         """Tries to take partitions that are free, run out or ours already under this name.
 
@@ -97,6 +103,8 @@ class Leases:
             id_limit_ms: no id will be made above it before the first renewal.
             respect_expired: leave a stranger's lease alone even if it ran out: just after Redis was away,
                 because its owner could not renew it.
+            respect_forgotten: leave these alone where no lease is there at all: Redis lost it, and whoever held
+                it may still be writing.
 
         Raises:
             redis.RedisError: Redis could not be asked.
@@ -106,7 +114,10 @@ class Leases:
             _TAKE,
             wanted,
             [
-                (self.owner, self.ttl_ms, id_limit_ms, int(respect_expired), self.epochs.get(partition, 0))
+                (
+                    *(self.owner, self.ttl_ms, id_limit_ms, int(respect_expired)),
+                    *(self.epochs.get(partition, 0), int(partition in respect_forgotten)),
+                )
                 for partition in wanted
             ],
         )

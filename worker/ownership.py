@@ -55,6 +55,8 @@ class Ownership:
         self._on_lost = on_lost
         self._away = False
         self._back_since_ms = 0
+        self._forgotten_since_ms: dict[int, int] = {}
+        """Partitions of strangers whose leases Redis lost, and since when."""
         self._log = get_logger("ownership")
 
     @property
@@ -71,7 +73,8 @@ class Ownership:
         """Takes every partition that nobody holds.
 
         A stranger's lease that ran out while Redis was away is respected for one more life: its owner could not
-        renew it.
+        renew it. So is one that Redis lost (FLUSHALL): its owner writes on until it renews, and its id limit, which
+        would keep it out of our streams, is lost as well.
 
         Raises:
             RedisError: Redis could not be asked.
@@ -80,7 +83,12 @@ class Ownership:
         limit_ms = self._new_limit_ms()
         respect_expired = await self._just_back()
         try:
-            leases = await self._leases.take(wanted, id_limit_ms=limit_ms, respect_expired=respect_expired)
+            leases = await self._leases.take(
+                wanted,
+                id_limit_ms=limit_ms,
+                respect_expired=respect_expired,
+                respect_forgotten=self._not_long_forgotten(),
+            )
         except RedisError:
             # A Redis that answers but does not write (full, a replica) lets nobody renew either.
             self._away = True
@@ -140,7 +148,17 @@ class Ownership:
 
     def _taken(self, leases: list[Lease], limit_ms: int) -> Taken:
         held = [lease for lease in leases if lease.held]
-        self.owners = {lease.partition: lease.owner for lease in leases if not lease.held}
+        now = now_ms()
+        self._forgotten_since_ms = {
+            lease.partition: self._forgotten_since_ms.get(lease.partition, now)
+            for lease in leases
+            if not (lease.held or lease.owner)
+        }
+        self.owners = {
+            lease.partition: lease.owner or self.owners.get(lease.partition, "")
+            for lease in leases
+            if not lease.held
+        }
         for lease in held:
             self.owned.add(lease.partition)
             self._publisher.limits[lease.partition] = limit_ms
@@ -148,6 +166,15 @@ class Ownership:
             frozenset(lease.partition for lease in held),
             max((lease.old_limit_ms for lease in held), default=0),
         )
+
+    def _not_long_forgotten(self) -> set[int]:
+        """Partitions that a stranger held at the last look, unless Redis forgot that longer ago than a lease lives."""
+        now = now_ms()
+        return {
+            partition
+            for partition, owner in self.owners.items()
+            if owner and now - self._forgotten_since_ms.get(partition, now) <= self._leases.ttl_ms
+        }
 
     async def _just_back(self) -> bool:
         """Whether Redis, or our way to it, has been there for less than the life of a lease."""

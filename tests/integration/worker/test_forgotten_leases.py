@@ -8,13 +8,13 @@ from random import Random
 import pytest
 import redis.asyncio
 
+from marketdata.clock import now_ms
 from marketdata.keys import Keys
 from marketdata.leases import Leases
 from marketdata.redis_client import open_redis
 from marketdata.redis_target import RedisTarget
 from tests.integration.worker.rig import until
 from tests.redis_server import PrivateRedis
-from worker import ownership
 from worker.backoff import Backoff
 from worker.counters import Counters
 from worker.ids import IdClock
@@ -67,7 +67,7 @@ def old_server(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(_: Ownership) -> bool:
         return False
 
-    monkeypatch.setattr(ownership.Ownership, "_just_back", never)
+    monkeypatch.setattr(Ownership, "_just_back", never)
 
 
 @pytest.mark.usefixtures("old_server")
@@ -94,13 +94,13 @@ async def test_an_owner_that_does_not_come_back_is_followed_after_the_life_of_a_
     await first.take_free()
     await second.take_free()
     await client.flushall()
-    before_ms = ownership.now_ms()
+    before_ms = now_ms()
 
     async def taken() -> bool:
         return bool((await second.take_free()).partitions)
 
     await until(taken, "the leases are taken")
-    assert ownership.now_ms() - before_ms >= TTL_MS
+    assert now_ms() - before_ms >= TTL_MS
     assert len(second.owned) == PARTITIONS
 
 
