@@ -22,22 +22,22 @@ class Witnesses:
         self.unanswered = 0
         """Questions that REST could not answer, or that came too fast."""
         self._clob = clob
-        self._questions: asyncio.Queue[tuple[Connection, Witness]] = asyncio.Queue(MAX_WAITING)
+        self._questions: asyncio.Queue[tuple[Connection, Witness]] = asyncio.Queue()
         self._lost_waiting: set[Connection] = set()
         """Connections whose books wait to be compared: one more lost frame asks nothing new."""
         self._log = get_logger("witness")
 
     def ask(self, connection: Connection, question: Witness) -> None:
         """Puts a question; never waits."""
-        if question.why == "lost" and connection in self._lost_waiting:
-            return
-        try:
-            self._questions.put_nowait((connection, question))
-        except asyncio.QueueFull:
+        if question.why == "lost":
+            # One a connection, so they need no other bound; and none may be left unasked.
+            if connection in self._lost_waiting:
+                return
+            self._lost_waiting.add(connection)
+        elif self._questions.qsize() >= MAX_WAITING:
             self.unanswered += 1
             return
-        if question.why == "lost":
-            self._lost_waiting.add(connection)
+        self._questions.put_nowait((connection, question))
 
     async def run(self) -> None:
         """Answers until cancelled."""
@@ -53,6 +53,8 @@ class Witnesses:
             except ClobError as error:
                 self.unanswered += 1
                 self._log.warning(str(error), connection=connection.name, tokens=len(question.tokens))
+                if question.why == "lost":
+                    self._give_up(connection, question.tokens)
 
     async def _first(self, connection: Connection, tokens: tuple[str, ...]) -> None:
         """First books are missing: does the venue have them at all?"""
@@ -73,6 +75,16 @@ class Witnesses:
             if feed is not None:
                 connection.protocol.books.desync(feed, now_us())
         connection.protocol.resync(now_us())
+        connection.flush()
+
+    def _give_up(self, connection: Connection, tokens: tuple[str, ...]) -> None:
+        """No witness for books in doubt: a quiet one might stay wrong for hours, so each needs a new snapshot."""
+        protocol = connection.protocol
+        for token in tokens:
+            feed = protocol.books.tokens.get(token)
+            if feed is not None and feed.gate.book is not None and feed.unproven:
+                protocol.books.desync(feed, now_us())
+        protocol.resync(now_us())
         connection.flush()
 
     async def _differing(self, connection: Connection, tokens: tuple[str, ...]) -> tuple[str, ...]:
