@@ -1,15 +1,20 @@
-"""Streams kept short: by length and by age, and a warning before a slow group loses entries."""
+"""Streams kept short: by length and by age, and a warning before a slow group loses entries.
+
+Age alone never takes the end of a stream that is still written: a quiet market's top stands for days, and its next
+writer goes on from the counters found there.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 
 import redis.asyncio
 from redis.exceptions import RedisError
 
 from marketdata.clock import now_ms
+from marketdata.entries import EntryId
 from marketdata.logs import get_logger
 
 SWEEP_EVERY_S: Final = 60.0
@@ -18,6 +23,10 @@ ENTRY_BYTES: Final = 100
 """About what an entry of twelve short fields costs in Redis."""
 
 WARN_AT: Final = 0.9
+END_KEPT: Final = 20
+"""So many entries of a stream that is not over stay, however old: both tokens' last ones are nearly always there."""
+
+_NEVER: Final = EntryId(2**63, 0)
 
 
 class Retention:
@@ -57,15 +66,16 @@ class Retention:
             RedisError: Redis could not be asked.
         """
         keys = list(self._keys())
-        oldest = f"{now_ms() - int(self._max_age_s * 1000)}-0"
+        oldest = EntryId(now_ms() - int(self._max_age_s * 1000), 0)
         gone = 0
         for start in range(0, len(keys), STREAMS_A_ROUND):
             chunk = keys[start : start + STREAMS_A_ROUND]
             await self._warn(chunk)
+            ends = await self._ends(chunk)
             pipe = self._client.pipeline(transaction=False)
-            for key in chunk:
+            for key, end in zip(chunk, ends, strict=True):
                 pipe.xtrim(key, maxlen=self._maxlen, approximate=True)
-                pipe.xtrim(key, minid=oldest, approximate=True)
+                pipe.xtrim(key, minid=str(min(oldest, end)), approximate=True)
             for reply in await pipe.execute(raise_on_error=False):
                 if isinstance(reply, int):
                     gone += reply
@@ -73,6 +83,13 @@ class Retention:
                     # One key that cannot be trimmed must not let all others grow.
                     self._log.warning(f"a stream was not trimmed, next try in a minute: {str(reply)[:200]}")
         return gone
+
+    async def _ends(self, keys: list[str]) -> list[EntryId]:
+        """From where on each stream is kept whatever its age."""
+        pipe = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipe.xrevrange(key, count=END_KEPT)
+        return [_end(rows) for rows in await pipe.execute(raise_on_error=False)]
 
     async def _warn(self, keys: list[str]) -> None:
         pipe = self._client.pipeline(transaction=False)
@@ -88,3 +105,13 @@ class Retention:
                     self._log.warning(
                         f"group {name} is {lag} entries behind in {key}; beyond {self._maxlen} it loses entries"
                     )
+
+
+def _end(rows: Any) -> EntryId:
+    """The oldest of a stream's newest entries; the end of all ids where none of them needs to be kept."""
+    if isinstance(rows, list) and rows:
+        _, newest = rows[0]
+        over = newest.get(b"kind") == b"resolved" or newest.get(b"note", b"").startswith(b"shutdown ")
+        if not over:
+            return EntryId.parse(rows[-1][0])
+    return _NEVER
