@@ -20,7 +20,7 @@ from worker.ids import IdClock
 from worker.publisher import Publisher
 from worker.sharding import rebalance
 from worker.streams import MarketStream, Update
-from worker.takeover import Tail, ended, handover, read_tails
+from worker.takeover import Tail, ended, fence, handover, read_tails
 
 RETIRED_FOR_US: Final = 60_000_000
 """For so long a stream that was let go is remembered: its last entries may still be on their way."""
@@ -103,7 +103,9 @@ class Following:
             RedisError: Redis could not be asked.
         """
         self._ids.raise_above(old_limit_ms)
-        tails = await self._tails(markets)
+        theirs = list(markets)
+        await fence(self._client, self._keys, theirs, old_limit_ms)
+        tails = await self._tails(theirs)
         self._begin([tail for tail in tails if tail.stream.exists and not ended(tail)])
 
     async def open_streams(self, markets: Iterable[Market]) -> None:

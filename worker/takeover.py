@@ -1,7 +1,8 @@
 """Becoming the writer of streams: what an earlier writer left is read from their ends.
 
-The first thing that the new owner writes to every stream is a `handover` gap, above the former owner's id limit and
-every id found: from then on Redis refuses whatever the former owner may still send.
+First each stream's last id is lifted above the former owner's id limit: from then on Redis refuses whatever the former
+owner may still send. An entry of its that came after the reading would let our counters fall. Then the new owner writes
+a `handover` gap to every stream, above that id.
 """
 
 from __future__ import annotations
@@ -20,6 +21,20 @@ from worker.streams import MarketStream, Update
 
 STREAMS_A_ROUND: Final = 200
 WRONG_TYPE: Final = "WRONGTYPE"
+_FENCE: Final = """
+local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
+if info.err then return 0 end
+for i = 1, #info, 2 do
+  -- XSETID would lower an id as well.
+  if info[i] == 'last-generated-id' and tonumber(string.match(info[i + 1], '^%d+')) <= tonumber(ARGV[1]) then
+    redis.call('XSETID', KEYS[1], string.format('%.0f-0', tonumber(ARGV[1]) + 1))
+    return 1
+  end
+end
+return 0
+"""
+"""Lifts the last id of a stream that exists; a key of another type is left to the publisher to complain of."""
+
 LOOK_BACK: Final = (20, 500, 20_000)
 """How many entries from the end are read until both tokens' counters are found."""
 
@@ -42,6 +57,22 @@ async def read_tails(client: redis.asyncio.Redis, keys: Keys, markets: Iterable[
     for start in range(0, len(wanted), STREAMS_A_ROUND):
         tails += await _round(client, keys, wanted[start : start + STREAMS_A_ROUND])
     return tails
+
+
+async def fence(
+    client: redis.asyncio.Redis, keys: Keys, markets: Iterable[Market], old_limit_ms: int
+) -> None:
+    """Lets Redis refuse every id up to `old_limit_ms` in the streams of these markets that exist.
+
+    Raises:
+        RedisError: Redis could not be asked.
+    """
+    wanted = [keys.book(market.partition, market.condition_id) for market in markets]
+    for start in range(0, len(wanted), STREAMS_A_ROUND):
+        pipe = client.pipeline(transaction=False)
+        for key in wanted[start : start + STREAMS_A_ROUND]:
+            pipe.eval(_FENCE, 1, key, old_limit_ms)
+        await pipe.execute()
 
 
 async def _round(client: redis.asyncio.Redis, keys: Keys, markets: Sequence[Market]) -> list[Tail]:
