@@ -47,7 +47,8 @@ class FakeVenue:
         received: every text that clients sent.
         silent: PINGs stay without an answer.
         bookless: token ids of which no book comes.
-        rest: the levels that POST /books tells, by token id; by default the last quote.
+        rest: what POST /books tells of a token; by default its last quote.
+        rest_asked: how often it was asked.
     """
 
     def __init__(self, markets: Sequence[KnownMarket]) -> None:
@@ -58,6 +59,7 @@ class FakeVenue:
         self.silent = False
         self.bookless: set[str] = set()
         self.rest: dict[str, bytes] = {}
+        self.rest_asked = 0
         self.sockets: dict[web.WebSocketResponse, Client] = {}
         self.url = ""
         self._books: dict[str, dict[str, Any]] = {}
@@ -178,6 +180,7 @@ class FakeVenue:
         await socket.send_str(orjson.dumps(books).decode())
 
     async def _rest_books(self, request: web.Request) -> web.Response:
+        self.rest_asked += 1
         asked = [item["token_id"] for item in orjson.loads(await request.read())]
         books = [
             self.rest.get(one) or orjson.dumps(self._books[one])
