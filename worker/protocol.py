@@ -189,7 +189,7 @@ class ConnectionProtocol:
             self.books.distrust_all(now_us)
             return
         books = self.books
-        quarantined = False
+        quarantined = unowned = False
         for message in messages:
             match message:
                 case PriceChange():
@@ -218,9 +218,12 @@ class ConnectionProtocol:
                     if market:
                         books.malformed(market, now_us)
                     else:
-                        books.distrust_all(now_us)
+                        unowned = True
                 case _:
                     counters.unknown(message.event_type)
+        if unowned:
+            # Once a frame: one array can hold a million things of no market.
+            books.distrust_all(now_us)
         if books.resync:
             self.resync(now_us)
 

@@ -631,3 +631,13 @@ def test_steps_have_a_time_when_they_want_to_be_looked_at() -> None:
     line.wait(0.005)
     line.protocol.tick_steps(line.now_us)
     assert line.protocol.due_us == US + 250_000
+
+
+def test_a_frame_of_many_things_of_no_market_asks_for_witnesses_once() -> None:
+    rain = market("rain")
+    line = Line([rain])
+    line.hear(book(rain, 0), book(rain, 1), array=True)
+    line.hear_bytes(b"[" + b"1," * 1_000 + b"1]")
+    assert [type(notice) for notice in line.protocol.notices] == [Quarantined, Witness]
+    assert line.counters.malformed == 1_001
+    assert all(feed.unproven for feed in line.protocol.books.tokens.values())
