@@ -236,6 +236,28 @@ async def test_redis_away_for_longer_than_the_lease_changes_no_owner(
             await verified(server.url)
 
 
+async def test_a_flushed_redis_is_given_everything_again(
+    crew: Crew, server: PrivateRedis, streams: Streams
+) -> None:
+    with crew.start("w1") as first:
+        await crew.writes(first)
+        with crew.start("w2") as second:
+            await crew.stands_by(second)
+            streams.client.flushall()
+            # Not only streams: readers need the catalog, and the next worker the contract.
+            await until(lambda: streams.client.hlen("catalog") == MARKETS, "the catalog is there")
+            await until(lambda: streams.client.get("contract:partitions") == b"64", "the contract is there")
+            await until(lambda: len(streams.names()) == MARKETS, "the streams are there")
+            await crew.writes(first)
+            await crew.stands_by(second)
+            for key in streams.names():
+                rows = streams.rows(key)
+                assert causes(rows) == ["redis"]
+                assert rows[0].entry.gap_cause == "redis"
+                assert crew.lease(key)[b"owner"] == b"w1"
+            await verified(server.url)
+
+
 async def test_a_partition_taken_by_force_is_let_go(
     crew: Crew, server: PrivateRedis, streams: Streams
 ) -> None:
