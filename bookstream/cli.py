@@ -5,6 +5,7 @@ Imports next to nothing, so that `--help` is quick and Ctrl-C finds no half-load
 
 from __future__ import annotations
 
+import io
 import os
 import select
 import signal
@@ -34,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: what follows the program's name; the process's own if not given.
     """
     before = signal.signal(signal.SIGINT, _leave_at_once)
+    # Questions hold any character, and a terminal may know only ASCII: better a "?" than an end.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
         return _guarded(list(sys.argv[1:] if argv is None else argv))
     finally:

@@ -86,6 +86,22 @@ def test_the_version(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert cli.main(["version", "x"]) == 2
 
 
+def test_what_the_terminal_cannot_show_is_a_question_mark() -> None:
+    code = (
+        "import sys; from bookstream import cli; cli._dispatch = lambda argv: print('5 \\u20ac\\u2026') or 0;"
+        "sys.exit(cli.main(['tail']))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        timeout=BOUND_S,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "5 ??\n", "")
+
+
 # Mistakes
 
 
