@@ -37,8 +37,14 @@ def server_binary() -> ServerBinary:
     """
     path = _find()
     try:
+        # Out of reach of the terminal's Ctrl-C, which would look like a program that does not run.
         said = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=10, check=True
+            [path, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+            start_new_session=True,
         ).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise EmbeddedServerError(

@@ -40,6 +40,17 @@ def test_the_server_is_the_one_of_the_wheel() -> None:
     assert server_binary().label == f"valkey{server_binary().major}"
 
 
+def test_the_terminals_ctrl_c_does_not_reach_the_question_for_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "redis-server"
+    program.write_text(f"#!/bin/sh\nps -o pgid= -p $$ > {tmp_path}/group\necho Redis server v=7.4.1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("marketdata.embedded.binary._find", lambda: program)
+    assert server_binary.__wrapped__().label == "redis7"
+    assert int((tmp_path / "group").read_text()) != os.getpgrp()
+
+
 @given(st.text("abcä/ ", min_size=1, max_size=200))
 def test_a_socket_path_is_always_short_enough(tail: str) -> None:
     folder = Folder(Path("/data", tail.strip("/")), uid=1000)
