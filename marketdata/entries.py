@@ -102,8 +102,10 @@ class Entry:
             fields = dict(zip(fields[::2], fields[1::2], strict=False))
         try:
             text = {name: fields[name.encode()].decode() for name in FIELDS}
-        except (KeyError, UnicodeDecodeError) as error:
-            raise EntryError(f"an entry lacks or garbles field {error}") from None
+        except KeyError as error:
+            raise EntryError(f"an entry lacks the field {error.args[0].decode()!r}") from None
+        except UnicodeDecodeError as error:
+            raise EntryError(f"a field of an entry is no text: {error}") from None
         if text["kind"] not in KINDS or text["outcome"] not in ("", "0", "1"):
             raise EntryError(f"kind {text['kind'][:20]!r} or outcome {text['outcome'][:20]!r} is not known")
         try:
