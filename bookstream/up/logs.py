@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Final, Self
 
 from marketdata.embedded.folder import data_dir
 from marketdata.embedded.logfile import bound, last_lines
+
+_STAMP: Final = re.compile(r"^\d{4}-\d\d-\d\dT\S+ +\[\w+ *\] ")
 
 
 class ChildLog:
@@ -36,6 +39,17 @@ class ChildLog:
         """Keeps the file from growing without end."""
         if self.path is not None:
             bound(self.path)
+
+    @property
+    def place(self) -> str:
+        """Where the lines are, in words."""
+        return "its lines stand above" if self.path is None else f"its log is {self.path}"
+
+    @property
+    def last_message(self) -> str:
+        """The newest line without its time; empty where there is no file or no line."""
+        lines = [] if self.path is None else last_lines(self.path, 1)
+        return _STAMP.sub("", lines[0]) if lines else ""
 
     @property
     def ending(self) -> str:

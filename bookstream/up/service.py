@@ -31,7 +31,10 @@ from marketdata.keys import Keys
 from marketdata.redis_url import RedisSession, redis_session, wait_for_redis
 
 READY_S: Final = 30.0
-"""A simulator without an address ends the run after this long; a worker without a live token is told of."""
+"""A simulator without an address ends the run after this long."""
+
+TELL_AFTER_S: Final = 10.0
+"""A worker without a live token is told of after this long: a venue out of reach looks like a quiet one."""
 
 WORKER_GRACE_S: Final = 6.0
 """A worker takes at most 5 s to stop."""
@@ -52,7 +55,7 @@ async def run(settings: UpSettings, stop: asyncio.Event) -> int:
         EmbeddedServerError, RedisRefusedError: there is no Redis to write to.
     """
     console = Console()
-    plain = settings.headless or not console.is_terminal
+    plain = settings.headless or not console.is_terminal or console.is_dumb_terminal
     screens: list[Screen] = []
 
     def say(line: str) -> None:
@@ -179,15 +182,22 @@ class Up:
 
     async def _show(self) -> None:
         clock = asyncio.get_running_loop().time
-        tell_at_s: float | None = clock() + READY_S
+        began_s = clock()
+        was_live = told = False
         while True:
             self.totals.add(await self._screen.refresh(), _HOST, self._worker_pids)
-            if any(word.tokens_live for word in self.totals.words.values()):
-                tell_at_s = None
-            elif tell_at_s is not None and clock() >= tell_at_s:
-                tell_at_s = None
-                ending = self._logs["worker"].ending
-                self._screen.say(f"no token is live after {READY_S:g} s; waiting on; {ending}")
+            if not was_live:
+                was_live = any(word.tokens_live for word in self.totals.words.values())
+                if was_live and told:
+                    self._screen.say(f"tokens are live, after {clock() - began_s:.0f} s")
+                elif not (was_live or told) and clock() - began_s >= TELL_AFTER_S:
+                    told = True
+                    log = self._logs["worker"]
+                    self._screen.say(
+                        f"the worker has no live token yet, after {TELL_AFTER_S:g} s; {log.place}"
+                    )
+                    if log.last_message:
+                        self._screen.say(log.last_message)
             await asyncio.sleep(self._screen.every_s)
 
     async def _end(self, watched: set[asyncio.Task[Any]]) -> None:

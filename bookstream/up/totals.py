@@ -21,10 +21,12 @@ class Totals:
     Attributes:
         words: by worker id and start.
         at_end: the worker that was running when the run was told to end; None if there was none.
+        instead: why there was none.
     """
 
     words: dict[tuple[str, int], WorkerWord] = field(default_factory=dict)
     at_end: WorkerWord | None = None
+    instead: str = "no worker was running at the end"
 
     def add(self, words: Iterable[WorkerWord], host: str, pids: Iterable[int]) -> None:
         """Takes the newest words; only those of this run's processes count."""
@@ -37,9 +39,17 @@ class Totals:
                     self.words[key] = word
 
     def note_end(self, pid: int | None) -> None:
-        """Remembers the state of the worker with this pid, before it is stopped."""
-        of_it = [word for word in self.words.values() if word.pid == pid and word.state == "running"]
-        self.at_end = max(of_it, key=lambda word: word.now_ms, default=None)
+        """Remembers the state of the worker with this pid, before it is stopped; None: none was started yet."""
+        of_it = [word for word in self.words.values() if word.pid == pid]
+        newest = max(of_it, key=lambda word: word.now_ms, default=None)
+        state = newest.state if newest is not None else ""
+        self.at_end = newest if state == "running" else None
+        if pid is None:
+            self.instead = "it ended before a worker was started"
+        elif newest is not None and state == "standby":
+            self.instead = f"the worker only stood by: {newest.waits_for}"
+        elif state == "starting":
+            self.instead = "the worker was still starting at the end"
 
     def count(self, name: str) -> int:
         """A counter, summed over all workers."""
@@ -61,7 +71,7 @@ class Totals:
         """
         end = self.at_end
         if end is None:
-            faults = ["no worker was running at the end"]
+            faults = [self.instead]
         elif end.tokens_live == 0:
             faults = ["no token was live at the end"]
         else:

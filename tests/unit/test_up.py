@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bookstream.settings import UpSettings
+from bookstream.up.logs import ChildLog
 from bookstream.up.plan import simulated_venue, simulator_arguments, worker_environ
 from bookstream.up.restarts import FIRST_DELAY_S, LONGEST_DELAY_S, PROVEN_AFTER_S, Restarts
 from bookstream.up.screen import progress
@@ -102,6 +104,30 @@ def test_a_good_run() -> None:
     assert run.in_words(Report(entries=9))[-1] == "all well: no gaps, 9 entries verified"
 
 
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        (totals(pid=None), "it ended before a worker was started"),
+        (totals(word(state="starting")), "the worker was still starting at the end"),
+        (totals(), "no worker was running at the end"),
+        (totals(word(pid=12)), "no worker was running at the end"),
+    ],
+)
+def test_a_run_without_a_worker_says_why(run: Totals, said: str) -> None:
+    assert run.faults(Report()) == [said]
+
+
+def test_the_newest_message_of_a_log_is_given_without_its_time(tmp_path: Path) -> None:
+    log = ChildLog(tmp_path / "worker.log")
+    assert log.last_message == ""
+    (tmp_path / "worker.log").write_text(
+        "2026-11-22T09:33:01.826Z [info     ] first\n"
+        "2026-11-22T09:33:02.826Z [warning  ] https://venue did not answer [discovery]\n"
+    )
+    assert log.last_message == "https://venue did not answer [discovery]"
+    assert ChildLog(None).last_message == ""
+
+
 def test_workers_that_died_count_too_with_their_last_word() -> None:
     run = Totals()
     run.add([word(counters={"entries": 5})], "here", {11})
@@ -133,7 +159,7 @@ def test_strangers_do_not_count() -> None:
     [
         ({"tokens_live": 0}, "no token was live at the end"),
         ({"tokens_waiting": 2}, "2 tokens waited at the end"),
-        ({"state": "standby"}, "no worker was running at the end"),
+        ({"state": "standby", "waits_for": "all by w0"}, "the worker only stood by: all by w0"),
         (
             {"counters": {"gaps": 2}, "gaps_by_cause": {"stale": 2, "shutdown": 3}},
             "2 gaps (stale 2)",
