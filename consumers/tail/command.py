@@ -20,7 +20,8 @@ from marketdata.clock import now_ms
 from marketdata.errors import RedisRefusedError
 from marketdata.keys import Keys
 from marketdata.partitions import MAX_PARTITIONS
-from marketdata.redis_url import RedisSession, redis_session, wait_for_redis
+from marketdata.redis_target import mask
+from marketdata.redis_url import DEFAULT_URL, RedisSession, redis_session, wait_for_redis
 from marketdata.times import parse_when
 
 LOOK_EVERY_S: Final = 1.0
@@ -44,9 +45,14 @@ async def run(settings: TailSettings) -> int:
     async with redis_session(settings.redis_url, client_name="bookstream-tail", log=_say) as session:
         keys = Keys(settings.key_prefix)
         reader = TailReader(session.client, keys, settings.market, first)
+        told = False
         while True:
             try:
                 await check_version(session.client, keys)
+                await reader.find_streams()
+                if not (reader.partitions or told):
+                    told = True
+                    _say(_nothing_in(settings))
                 await _tail(session, keys, reader, output, follow=settings.follow)
                 return 0
             except (RedisConnectionError, RedisTimeoutError):
@@ -59,7 +65,6 @@ async def run(settings: TailSettings) -> int:
 async def _tail(
     session: RedisSession, keys: Keys, reader: TailReader, output: Output, *, follow: bool
 ) -> None:
-    await reader.find_streams()
     if not follow:
         await _print(reader, output, None)
         return
@@ -104,6 +109,15 @@ async def _wakes(pubsub: PubSub) -> AsyncIterator[set[bytes] | None]:
         if clock() >= look_at_s:
             yield None
             look_at_s = clock() + LOOK_EVERY_S
+
+
+def _nothing_in(settings: TailSettings) -> str:
+    # Beside a demo this is the wrong Redis, and silence would not tell.
+    where = mask(settings.redis_url)
+    hint = ""
+    if settings.redis_url == DEFAULT_URL:
+        hint = " (a simulated venue's are in --redis-url embedded://demo)"
+    return f"no stream in {where} yet{hint}" + ("; waiting for the first" if settings.follow else "")
 
 
 def _say(line: str) -> None:

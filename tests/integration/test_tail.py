@@ -180,6 +180,16 @@ async def test_an_unknown_market_is_a_clear_line(server: PrivateRedis, writer: S
     assert err.count("\n") == 1
 
 
+async def test_nothing_to_read_is_told(server: PrivateRedis, writer: StreamWriter) -> None:
+    writer.client.flushall()
+    async with tail(server, "--no-follow") as running:
+        assert await running.end() == (0, "", f"bookstream tail: no stream in {server.url} yet\n")
+    async with tail(server, "--json") as running:
+        assert (await running.complaint()).endswith("yet; waiting for the first")
+        entry_id = writer.top(writer.markets[0])
+        assert await running.ids(1) == [str(entry_id)]
+
+
 async def test_interrupted_it_ends_quietly(server: PrivateRedis, writer: StreamWriter) -> None:
     writer.top(writer.markets[0])
     async with tail(server, "--json") as running:
