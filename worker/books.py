@@ -197,7 +197,7 @@ class Books:
 
     def resolve(self, market: MarketFeed, note: str, venue_ms: int | None, now_us: int) -> None:
         """Writes the market's last entry: note is 0, 1 or split."""
-        market.ended = True
+        market.ended = market.stream.over = True
         for feed in market.tokens:
             self.forget(feed)
         self.updates.append(

@@ -117,7 +117,8 @@ class Following:
         self._begin(await self._tails(markets))
 
     async def _tails(self, markets: Iterable[Market]) -> list[Tail]:
-        wanted = [market for market in markets if market.condition_id not in self.streams]
+        over = {condition_id for condition_id, stream in self._retired.items() if stream.over}
+        wanted = [m for m in markets if m.condition_id not in self.streams and m.condition_id not in over]
         fresh = [market for market in wanted if market.condition_id not in self._retired]
         tails = await read_tails(self._client, self._keys, fresh)
         # Taken out only now: if Redis goes away, what was written of them must stay known.
@@ -126,7 +127,10 @@ class Following:
 
     def _begin(self, tails: Iterable[Tail]) -> None:
         # A partition may have been lost while the tails were read.
-        begun = [tail for tail in tails if tail.stream.partition in self._publisher.limits]
+        # And the venue's catalog may list a market for a while whose resolution is written already.
+        begun = [
+            tail for tail in tails if tail.stream.partition in self._publisher.limits and not tail.stream.over
+        ]
         self._ids.raise_above(max((tail.stream.last_id.ms for tail in begun), default=0))
         at_us = now_us()
         for tail in begun:

@@ -19,6 +19,7 @@ class MarketStream:
         entries: how many entries of it were acknowledged.
         exists: whether Redis is believed to hold the stream.
         last_id: the newest id that Redis acknowledged or was found to hold.
+        over: whether its market was resolved: nothing follows that entry.
         forgotten_us: since when a `redis` gap is owed to this stream, Unix microseconds; 0: none is.
     """
 
@@ -30,6 +31,7 @@ class MarketStream:
         "gen",
         "key",
         "last_id",
+        "over",
         "packed_gen",
         "partition",
         "seq",
@@ -48,6 +50,7 @@ class MarketStream:
         self.entries = 0
         self.exists = False
         self.last_id = EntryId(0, 0)
+        self.over = False
         self.forgotten_us = 0
 
 

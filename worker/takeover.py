@@ -106,6 +106,7 @@ async def _round(client: redis.asyncio.Redis, keys: Keys, markets: Sequence[Mark
         still: list[MarketStream] = []
         for stream, rows in zip(unread, replies, strict=True):
             last, complete = _read(stream, rows)
+            stream.over = last is not None and last.kind == "resolved"
             tails[stream.key] = Tail(stream, last)
             if not complete and len(rows) == count:
                 still.append(stream)

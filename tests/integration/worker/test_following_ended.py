@@ -1,0 +1,111 @@
+"""Nothing follows a resolution, however long the venue's catalog goes on listing the market."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from random import Random
+from typing import Any, cast
+
+import pytest
+import redis.asyncio
+
+from marketdata.clock import now_us
+from marketdata.redis_client import open_redis
+from marketdata.redis_target import RedisTarget
+from tests.redis_server import PrivateRedis
+from tests.stream_writer import StreamWriter
+from worker.backoff import Backoff
+from worker.connection import Connection
+from worker.counters import Counters
+from worker.following import Following
+from worker.ids import IdClock
+from worker.policy import ProtocolPolicy
+from worker.protocol import ConnectionProtocol
+from worker.publisher import Publisher
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PrivateRedis]:
+    with PrivateRedis(appendonly=False) as server:
+        yield server
+
+
+@pytest.fixture
+def writer(server: PrivateRedis) -> Iterator[StreamWriter]:
+    with server.client() as client:
+        client.flushall()
+        yield StreamWriter(client)
+
+
+@pytest.fixture
+async def client(server: PrivateRedis) -> AsyncIterator[redis.asyncio.Redis]:
+    client = open_redis(RedisTarget.parse(server.url), client_name="test")
+    yield client
+    await client.aclose()
+
+
+class Shell:
+    """A connection to nowhere."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.protocol = ConnectionProtocol("w1", ProtocolPolicy(), Counters())
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    def flush(self) -> None:
+        self.protocol.updates.clear()
+
+
+def following(client: redis.asyncio.Redis, writer: StreamWriter) -> Following:
+    ids, counters = IdClock(), Counters()
+    publisher = Publisher(
+        keys=writer.keys,
+        worker_id="w1",
+        new_connection=client.connection_pool.make_connection,
+        max_pending=100,
+        counters=counters,
+        ids=ids,
+        backoff=Backoff(random=Random(1)),
+    )
+    publisher.limits = dict.fromkeys(range(64), 10**15)
+    return Following(
+        client=client,
+        keys=writer.keys,
+        worker_id="w1",
+        publisher=publisher,
+        ids=ids,
+        counters=counters,
+        tokens_per_connection=50,
+        new_connection=lambda name: cast(Connection, cast(Any, Shell(name))),
+    )
+
+
+async def test_a_stream_that_ends_with_a_resolution_is_not_begun_again(
+    client: redis.asyncio.Redis, writer: StreamWriter
+) -> None:
+    over, goes_on = writer.markets[:2]
+    for market in (over, goes_on):
+        writer.top(market, 0)
+    writer.add(over, writer.entry("resolved", None, 1, note="1"))
+    followed = following(client, writer)
+    await followed.follow([over, goes_on])
+    assert followed.condition_ids == set(followed.streams) == {goes_on.condition_id}
+    await followed.shut_down()
+
+
+async def test_a_market_that_was_resolved_just_now_is_not_followed_again(
+    client: redis.asyncio.Redis, writer: StreamWriter
+) -> None:
+    over, goes_on = writer.markets[:2]
+    followed = following(client, writer)
+    await followed.follow([over, goes_on])
+    found = followed.feed(over.condition_id)
+    assert found is not None
+    found[0].protocol.books.resolve(found[1], "1", None, now_us())
+    await followed.drop(over.condition_id)
+    await followed.follow([over, goes_on])
+    assert followed.condition_ids == set(followed.streams) == {goes_on.condition_id}
+    await followed.shut_down()
