@@ -57,7 +57,7 @@ async def venue(captures: Sequence[Path]) -> AsyncIterator[str]:
         await asyncio.wait_for(run, 10)
 
 
-async def played(server: PrivateRedis, prefix: str, captures: Sequence[Path]) -> Streams:
+async def played(server: PrivateRedis, prefix: str, captures: Sequence[Path], socket_mode: str) -> Streams:
     """Plays recordings to a worker until all frames went through it; returns its streams after its stop."""
     with server.client() as client:
         streams = Streams(client, prefix)
@@ -66,6 +66,7 @@ async def played(server: PrivateRedis, prefix: str, captures: Sequence[Path]) ->
                 server.url,
                 key_prefix=prefix,
                 worker_id="w1",
+                socket_mode=socket_mode,
                 venue_ws_url=f"ws{url.removeprefix('http')}/ws/market",
                 gamma_url=url,
                 clob_url=url,
@@ -155,17 +156,20 @@ def hold_to_contract(streams: Streams) -> None:
         assert all(row.entry.skipped == 0 for row in rows)
 
 
+@pytest.mark.parametrize("socket_mode", ["python", "native"])
 @pytest.mark.parametrize("capture", CAPTURES, ids=lambda path: path.name.split(".")[0])
-async def test_a_recording_stands_in_the_streams(server: PrivateRedis, capture: Path) -> None:
-    prefix = f"{capture.name}/"
-    streams = await played(server, prefix, [capture])
+async def test_a_recording_stands_in_the_streams(
+    server: PrivateRedis, capture: Path, socket_mode: str
+) -> None:
+    prefix = f"{socket_mode}/{capture.name}/"
+    streams = await played(server, prefix, [capture], socket_mode)
     assert mistakes(streams, [capture]) == []
     hold_to_contract(streams)
     await verified(server.url, prefix)
 
 
 async def test_the_whole_set_at_once(server: PrivateRedis) -> None:
-    streams = await played(server, "all/", CAPTURES)
+    streams = await played(server, "all/", CAPTURES, "python")
     assert mistakes(streams, CAPTURES) == []
     hold_to_contract(streams)
     report = await verified(server.url, "all/")

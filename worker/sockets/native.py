@@ -14,6 +14,7 @@ from picows import (
     WSInvalidStatusError,
     WSListener,
     WSMsgType,
+    WSProtocolError,
     WSTransport,
     ws_connect,
 )
@@ -37,7 +38,6 @@ class NativeSocket(WSListener):
         self._parts: list[bytes] = []
         self._parts_bytes = 0
         self._closed = Closed(1006, "")
-        self._failure: BaseException | None = None
         self._gone = asyncio.get_running_loop().create_future()
 
     async def receive(self, on_frame: Callable[[bytes], None]) -> Closed:
@@ -50,8 +50,15 @@ class NativeSocket(WSListener):
             await asyncio.shield(self._gone)
         finally:
             self._on_frame = None
-        if self._failure is not None:
-            raise self._failure
+        assert self._transport is not None, "the connection was open"
+        try:
+            # An error of `on_frame` comes out here.
+            await self._transport.wait_disconnected()
+        except WSProtocolError as error:
+            # A frame above the limit, or one that breaks the protocol: closed by us.
+            return Closed(error.code.value, str(error)[:120])
+        except (WSError, OSError) as error:
+            return Closed(1006, str(error)[:120])
         return self._closed
 
     async def send(self, text: str) -> None:
@@ -116,11 +123,7 @@ class NativeSocket(WSListener):
 
     def _deliver(self, transport: WSTransport, data: bytes) -> None:
         if self._on_frame is not None:
-            try:
-                self._on_frame(data)
-            except Exception as error:  # noqa: BLE001  (picows would log it and go on; it is raised by receive)
-                self._failure = error
-                transport.disconnect(graceful=False)
+            self._on_frame(data)
         elif len(self._early) < EARLY_FRAMES:
             self._early.append(data)
         else:

@@ -39,13 +39,14 @@ async def venue() -> AsyncIterator[FakeVenue]:
         yield venue
 
 
-@pytest.fixture
-def start(server: PrivateRedis, venue: FakeVenue, tmp_path: Path) -> Start:
+@pytest.fixture(params=["python", "native"])
+def start(request: pytest.FixtureRequest, server: PrivateRedis, venue: FakeVenue, tmp_path: Path) -> Start:
     catalog = venue.write_catalog(tmp_path / "catalog.json")
 
     def start(**given: Any) -> AbstractAsyncContextManager[asyncio.Task[int]]:
         settings = {
             "worker_id": "w1",
+            "socket_mode": request.param,
             "venue_ws_url": venue.ws_url,
             "clob_url": venue.url,
             "catalog": catalog,
