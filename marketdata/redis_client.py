@@ -25,6 +25,10 @@ connections that subscribed, and the client asks for no maintenance notification
 FIRST_DELAY_S: Final = 0.1
 LONGEST_DELAY_S: Final = 5.0
 LOG_EVERY_S: Final = 5.0
+LOADING_IS_NEWS_AFTER_S: Final = 1.0
+"""Every start of a server that has data begins with loading it; only a long one is worth a line."""
+
+_LOADING: Final = "is loading its data"
 
 
 def open_redis(
@@ -76,7 +80,8 @@ async def wait_for_redis(
 ) -> bool:
     """Pings until Redis answers, also while it is loading its data; delays of 0.1 s doubling to 5 s.
 
-    `log` gets a line at the first failure, at most one every 5 s after it, and one when Redis answers again.
+    `log` gets a line at the first failure (of loading: once it takes a second), at most one every 5 s after it,
+    and one when Redis answers again.
 
     Returns:
         True when it answers, False when `stop` was set before.
@@ -117,7 +122,8 @@ async def _ping_until_answered(
             await client.ping()
         except redis.RedisError as error:
             why = _why_it_waits(error, target)
-            if logged_s is None or clock() - logged_s >= LOG_EVERY_S:
+            is_ordinary = why == _LOADING and clock() - began_s < LOADING_IS_NEWS_AFTER_S
+            if not is_ordinary and (logged_s is None or clock() - logged_s >= LOG_EVERY_S):
                 logged_s = clock()
                 log(f"Redis at {target.masked} {why}; nothing is lost, it is tried again until it answers")
             await sleep(delay_s / 2 + rng.random() * delay_s / 2)
@@ -135,7 +141,7 @@ def _why_it_waits(error: redis.RedisError, target: RedisTarget) -> str:
     if type(error) is redis.ConnectionError and isinstance(cause, redis.RedisError):
         error = cause
     if isinstance(error, redis.exceptions.BusyLoadingError):
-        return "is loading its data"
+        return _LOADING
     said = " ".join(str(error).split())[:200] or type(error).__name__
     refused = isinstance(error, (redis.AuthenticationError, redis.exceptions.AuthorizationError))
     if refused or not isinstance(error, (redis.ConnectionError, redis.TimeoutError)):

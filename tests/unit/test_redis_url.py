@@ -202,10 +202,13 @@ async def test_waiting_backs_off_and_says_so_every_few_seconds() -> None:
 
 
 async def test_waits_while_redis_loads_its_data() -> None:
-    lines: list[str] = []
+    time, lines = Time(), list[str]()
     loading = redis.exceptions.BusyLoadingError("Redis is loading the dataset in memory")
-    assert await wait(ScriptedClient(loading, True), Time(), lines)
+    assert await wait(ScriptedClient(loading, True), time, lines)
+    assert lines == [], "loading is no news where it is short"
+    assert await wait(ScriptedClient(*[loading] * 10, True), time, lines)
     assert "is loading its data" in lines[0]
+    assert "answers, after" in lines[-1]
 
 
 @pytest.mark.parametrize(
