@@ -47,6 +47,7 @@ class Connection:
         self._on_notice = on_notice
         self._socket: Socket | None = None
         self._outgoing = asyncio.Event()
+        self._broken: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_us = 0
         self._log = get_logger("connection").bind(connection=name)
@@ -81,17 +82,22 @@ class Connection:
         self.protocol.opened(now_us())
         self.flush()
         sender = asyncio.create_task(self._send(socket), name=f"{self.name} sender")
+        receiver = asyncio.create_task(socket.receive(self._on_frame), name=f"{self.name} receiver")
         try:
-            closed = await socket.receive(self._on_frame)
-            self._say_closed(closed)
+            await asyncio.wait({sender, receiver}, return_when=asyncio.FIRST_COMPLETED)
+            if sender.done():
+                # It never ends by itself: this raises what went wrong.
+                sender.result()
+            self._say_closed(receiver.result())
         except asyncio.CancelledError:
             self.last_close = "1000 closed by us"
             await socket.close(1000, "")
             raise
         finally:
             self._socket = None
-            sender.cancel()
-            await asyncio.wait({sender})
+            for task in (sender, receiver):
+                task.cancel()
+            await asyncio.wait({sender, receiver})
             self._ended()
 
     def _on_frame(self, data: bytes) -> None:
@@ -129,13 +135,19 @@ class Connection:
 
     def _on_timer(self) -> None:
         self._timer = None
-        self.protocol.tick_steps(now_us())
-        self.flush()
+        try:
+            self.protocol.tick_steps(now_us())
+            self.flush()
+        except Exception as error:  # noqa: BLE001  (the loop would only log it: the connection's task raises it)
+            self._broken = error
+            self._outgoing.set()
 
     async def _send(self, socket: Socket) -> None:
         while True:
             await self._outgoing.wait()
             self._outgoing.clear()
+            if self._broken is not None:
+                raise self._broken
             commands = list(self.protocol.commands)
             self.protocol.commands.clear()
             for command in commands:

@@ -200,6 +200,33 @@ class Following:
                 if not connection.protocol.books.markets:
                     await self._close(shard)
 
+    async def finish(self, market: Market, note: str) -> None:
+        """Writes how a market ended, as its last entry, once; nothing where it never had a stream.
+
+        Raises:
+            RedisError: Redis could not be asked; nothing was written.
+        """
+        found = self.feed(market.condition_id)
+        if found is not None:
+            connection, feed = found
+            if not feed.ended:
+                connection.protocol.books.resolve(feed, note, None, now_us())
+                connection.flush()
+            await self.drop(market.condition_id)
+            return
+        if market.condition_id in self.streams:
+            return
+        tails = [tail for tail in await self._tails([market]) if tail.stream.exists and not tail.stream.over]
+        self._begin(tails)
+        for tail in tails:
+            stream = self.streams.pop(tail.stream.condition_id, None)
+            if stream is not None:
+                at_us = now_us()
+                stream.over = True
+                self._publisher.offer(Update(stream, "resolved", None, recv_us=at_us, note=note))
+                self._retired[market.condition_id] = stream
+                self._retired_us[market.condition_id] = at_us
+
     async def lose(self, partitions: frozenset[int]) -> None:
         """Another worker writes these partitions now: lets their markets go without a word."""
         empty: list[int] = []

@@ -10,17 +10,16 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from marketdata.catalog import Catalog
-from marketdata.clock import now_us
 from marketdata.errors import CatalogError, DiscoveryError
 from marketdata.logs import get_logger
 from marketdata.market import Market, Winner
 from worker.backoff import Backoff
 from worker.discovery.found import Discovery
 from worker.discovery.selection import Filters, Limits, Selection, select
+from worker.endings import Endings
 from worker.following import Following
 
 POKED_AT_MOST_EVERY_S: Final = 30.0
-OVER_NOTE: Final = {0: "0", 1: "1", "split": "split"}
 
 
 class MarketKeeper:
@@ -53,6 +52,7 @@ class MarketKeeper:
         self._said: tuple[str, ...] = ()
         self._refusals: set[str] = set()
         self._turn = asyncio.Lock()
+        self._endings = Endings(discovery, catalog, following, self._turn)
         self._log = get_logger("markets")
 
     async def run(self) -> None:
@@ -94,14 +94,16 @@ class MarketKeeper:
                 self._refusals.add(name)
                 self._log.info("a market was left out", market=name, why=reason)
         selection = select(found.markets, self._filters, self._limits, self._following.condition_ids)
-        await self._catalog.put([*selection.followed, *selection.recorded])
+        known = [market for market in found.markets if market.condition_id in self.known]
+        await self._catalog.put([*known, *selection.followed, *selection.recorded])
         if selection.left_out != self._said:
             self._said = selection.left_out
             for line in selection.left_out:
                 self._log.warning(line)
         if not selection.followed:
             self._log.warning("no market to follow: is the catalog empty, or do the filters leave none?")
-        await self._close_ended(selection)
+        trading = {market.condition_id for market in selection.followed}
+        await self._endings.poll(self.known, trading, self._owned())
         self._selection = selection
         await self.apply()
 
@@ -143,21 +145,3 @@ class MarketKeeper:
         if market is not None:
             self.known[condition_id] = over = replace(market, state="resolved", winner=winner)
             await self._catalog.put([over])
-
-    async def _close_ended(self, selection: Selection) -> None:
-        """Followed markets that the venue no longer lists as trading: writes how they ended, where it is known."""
-        gone = self._following.condition_ids.difference(m.condition_id for m in selection.followed)
-        if not gone:
-            return
-        ends = await self._discovery.resolutions(gone)
-        for condition_id, end in ends.over.items():
-            market, found = self.known.get(condition_id), self._following.feed(condition_id)
-            if market is None or end.winner is None:
-                continue
-            if found is not None and not found[1].ended:
-                connection, feed = found
-                connection.protocol.books.resolve(feed, OVER_NOTE[end.winner], None, now_us())
-                connection.flush()
-                async with self._turn:
-                    await self._following.drop(condition_id)
-            await self._catalog.put([replace(market, state="resolved", winner=end.winner)])

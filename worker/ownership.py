@@ -148,6 +148,9 @@ class Ownership:
 
     def _taken(self, leases: list[Lease], limit_ms: int) -> Taken:
         held = [lease for lease in leases if lease.held]
+        old_limit_ms = max((lease.old_limit_ms for lease in held), default=0)
+        # Before anything else can make an id for these partitions.
+        self._ids.raise_above(old_limit_ms)
         now = now_ms()
         self._forgotten_since_ms = {
             lease.partition: self._forgotten_since_ms.get(lease.partition, now)
@@ -164,7 +167,7 @@ class Ownership:
             self._publisher.limits[lease.partition] = limit_ms
         return Taken(
             frozenset(lease.partition for lease in held),
-            max((lease.old_limit_ms for lease in held), default=0),
+            old_limit_ms,
         )
 
     def _not_long_forgotten(self) -> set[int]:
