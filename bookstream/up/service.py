@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Coroutine
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
 import orjson
@@ -61,7 +61,12 @@ async def run(settings: UpSettings, stop: asyncio.Event) -> int:
     def say(line: str) -> None:
         (screens[0].say if screens else say_on_stderr)(line)
 
-    async with redis_session(settings.redis_url, client_name="bookstream-up", log=say) as session:
+    async with AsyncExitStack() as stack:
+        opening = redis_session(settings.redis_url, client_name="bookstream-up", log=say)
+        session = await _unless(stop, stack.enter_async_context(opening))
+        if session is None:
+            say_on_stderr("ended before Redis answered; nothing was started")
+            return 1
         keys = Keys(settings.key_prefix)
         if plain:
             screens.append(ProgressScreen(session.client, keys))
@@ -229,6 +234,18 @@ class Up:
 
 
 _HOST: Final = socket.gethostname()
+
+
+async def _unless(stop: asyncio.Event, opening: Coroutine[Any, Any, RedisSession]) -> RedisSession | None:
+    """The session; None, and the opening given up, if `stop` is set before there is one."""
+    working, stopping = asyncio.ensure_future(opening), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.wait({working, stopping})
 
 
 async def _first_of(watched: set[asyncio.Task[Any]], done: Coroutine[Any, Any, None]) -> None:

@@ -227,6 +227,19 @@ async def test_a_refused_redis_is_a_clear_line_and_nothing_starts(folder: Path) 
     await run.nothing_left()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_one_signal_ends_the_waiting_for_redis(folder: Path, number: signal.Signals) -> None:
+    run = Run(folder, "--redis-url", "redis://127.0.0.1:1/0")
+    await run.start()
+    await until(lambda: any("does not answer" in line for line in run.said), run.story)
+    assert run.process is not None
+    run.process.send_signal(number)
+    async with asyncio.timeout(SOON_S):
+        assert await run.process.wait() == 1
+    await until(lambda: any("nothing was started" in line for line in run.said), run.story)
+    await run.nothing_left()
+
+
 @asynccontextmanager
 async def terminal(run: Run, **environ: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, pyte.Screen]]:
     """The run in a terminal of 120 x 40."""
