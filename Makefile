@@ -15,7 +15,7 @@ help: ## list the targets
 setup: $(STAMP) ## make .venv and install everything into it
 
 demo: $(STAMP) ## run everything in this terminal on a simulated venue (ARGS="--headless" passes more)
-	@$(BIN)/bookstream up --venue simulated --capture $(RECORDINGS) $(ARGS)
+	@$(BIN)/bookstream up --venue simulated --capture $(RECORDINGS) $(ARGS) || [ $$? -eq 130 ] # Ctrl-C is its ordinary end
 
 test: $(STAMP) ## run the tests (ARGS="tests/unit -k book" chooses)
 	PYTHONFAULTHANDLER=1 $(BIN)/python -m pytest $(ARGS)

@@ -29,6 +29,7 @@ from worker.latency import Latencies
 from worker.packing import pack
 from worker.pending import CLOCK, Pending
 from worker.streams import MarketStream, Update
+from worker.told import Seldom, in_one_line
 
 BATCH_TIMEOUT_S: Final = 10.0
 REFUSED_RETRY_S: Final = 5.0
@@ -75,6 +76,7 @@ class Publisher:
         self._log = get_logger("publisher")
         self._pending = Pending(max_pending, self._count_conflated)
         self._in_flight: Batch | None = None
+        self._said = Seldom()
         self._something = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
@@ -124,11 +126,11 @@ class Publisher:
             try:
                 await self._session(connection)
             except AWAY as error:
-                self._away(f"Redis is away ({_first_line(error)})")
+                self._away(f"Redis is away ({in_one_line(error)})")
             except WritesRefusedError as error:
-                self._away(f"Redis refuses to write ({_first_line(error)})")
+                self._away(f"Redis refuses to write ({in_one_line(error)})")
             except RedisError as error:
-                self._away(f"Redis answered with an error ({_first_line(error)})")
+                self._away(f"Redis refuses ({in_one_line(error)})")
             finally:
                 self.connected = False
                 await connection.disconnect(nowait=True)
@@ -155,6 +157,7 @@ class Publisher:
             assert batch is not None, "a batch was just taken"
             replies = await self._exchange(connection, batch)
             self._backoff.reset()
+            self._back()
             if self._sent_before and any(_is_too_small(reply) for reply in replies):
                 # The first sending arrived after all, later than our question about it: ask again.
                 await self._reconcile(connection)
@@ -335,9 +338,13 @@ class Publisher:
 
     def _away(self, what: str) -> None:
         self._counters.redis_away += 1
-        tries = self._backoff.tries + 1
-        if tries <= 3 or tries % 10 == 0:
-            self._log.warning(f"{what}; {self.pending} updates wait, nothing is lost", tries=tries)
+        if self._said.says():
+            self._log.warning(f"{what}; {self.pending} updates wait, nothing is lost")
+
+    def _back(self) -> None:
+        if self._said.begun:
+            self._said.end()
+            self._log.info(f"Redis takes writes again; {len(self._pending)} more updates go out now")
 
     def _count_conflated(self, count: int) -> None:
         self._counters.conflated += count
@@ -381,7 +388,3 @@ def _info_value(info: Any, name: bytes) -> str:
         if line.startswith(name):
             return str(line[len(name) :].decode())
     return ""
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]

@@ -47,6 +47,7 @@ from worker.settings import WorkerSettings
 from worker.sockets import connector_of
 from worker.status import Status
 from worker.steps import StepPolicy
+from worker.told import Seldom, in_one_line
 from worker.witness import Witnesses
 
 FLUSH_S: Final = 3.5
@@ -229,6 +230,7 @@ class Worker:
     async def _keep_ownership(self) -> None:
         """Renews what is ours, takes what is free; the first partitions start the discovery of markets."""
         keeping = False
+        said = Seldom()
         unmarked: set[int] = set()
         old_limit_ms = 0
         while True:
@@ -249,9 +251,10 @@ class Worker:
                         keeping = True
                         self._start(self._keeper.run())
             except (RedisError, OSError, CatalogError) as error:
-                self._log.warning(
-                    f"leases not renewed, again in {self._ownership.renew_every_s:.1f} s: {_line(error)}"
-                )
+                if said.says():
+                    self._log.warning(f"leases not renewed, it is tried every second: {in_one_line(error)}")
+            else:
+                said.end()
             await asyncio.sleep(min(1.0, self._ownership.renew_every_s))
 
     def _say_standing(self) -> None:
@@ -278,7 +281,7 @@ class Worker:
             try:
                 await self._status.write(self._record())
             except (RedisError, OSError) as error:
-                self._log.debug(f"status not written: {_line(error)}")
+                self._log.debug(f"status not written: {in_one_line(error)}")
             await asyncio.sleep(1.0)
 
     # -- what connections say -------------------------------------------------------------------------------
@@ -329,7 +332,7 @@ class Worker:
     def _followed_up(self, task: asyncio.Task[None]) -> None:
         self._followups.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.warning(f"a follow-up failed, the next refresh makes it good: {_line(error)}")
+            self._log.warning(f"a follow-up failed, the next refresh makes it good: {in_one_line(error)}")
 
     # -- the end --------------------------------------------------------------------------------------------
 
@@ -355,7 +358,7 @@ class Worker:
                 )
         except (TimeoutError, RedisError, OSError) as error:
             self._log.error(
-                f"stopped without Redis ({_line(error)}): {self._publisher.pending} updates are not written; "
+                f"stopped without Redis ({in_one_line(error)}): {self._publisher.pending} updates are not written; "
                 "the next owner of the partitions marks the gap"
             )
         await end_tasks({writing})
@@ -378,7 +381,7 @@ class Worker:
         try:
             await check
         except RedisError as error:
-            raise BookstreamError(f"Redis went away while the worker started: {_line(error)}") from None
+            raise BookstreamError(f"Redis went away while the worker started: {in_one_line(error)}") from None
 
     def _record(self) -> dict[str, Any]:
         following = self._following
@@ -430,7 +433,3 @@ def _discovery(settings: WorkerSettings, filters: Filters, http: aiohttp.ClientS
 def _host() -> str:
     name = socket.gethostname().split(".")[0]
     return "".join(c for c in name if c.isascii() and (c.isalnum() or c in "-_"))[:40] or "worker"
-
-
-def _line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
