@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from marketdata.decimals import MICROS, to_micros, with_leading_zero
 from marketdata.venue import HashForm, book_hash
-from worker.messages import Change, Level
+from worker.shapes import Change, Level
 
 NO_BID: Final = 0
 """The best bid of a book without bids, in millionths: what the venue writes as "0"."""

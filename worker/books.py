@@ -13,10 +13,10 @@ from marketdata.entries import GapCause, gap_note
 from worker.book import Book
 from worker.counters import Counters
 from worker.feeds import MarketFeed, TokenFeed, TokenState
-from worker.messages import Book as BookMessage
-from worker.messages import Change, Level, MarketResolved, PriceChange, TickSizeChange, Trade
 from worker.notices import Ended, Notice, Witness
 from worker.policy import SECOND_US, ProtocolPolicy
+from worker.shapes import Book as BookMessage
+from worker.shapes import Change, Level, MarketResolved, PriceChange, TickSizeChange, Trade
 from worker.steps import Verdict
 from worker.streams import Update
 from worker.verification import Check

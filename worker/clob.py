@@ -10,7 +10,8 @@ import aiohttp
 import orjson
 
 from marketdata.errors import VenueFormatError
-from worker.messages import Book, Level, Malformed, Message, UnreadableFrameError, parse_frame
+from worker.messages import UnreadableFrameError, parse_frame
+from worker.shapes import Book, Level, Malformed, Message
 
 BOOKS_A_CALL: Final = 100
 CALLS_PER_S: Final = 5.0

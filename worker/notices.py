@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from worker.messages import NewMarket
+from worker.shapes import NewMarket
 
 
 class Send(NamedTuple):

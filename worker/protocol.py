@@ -16,7 +16,10 @@ from marketdata.venue import MAX_IDS_A_FRAME
 from worker.books import Books
 from worker.counters import Counters
 from worker.feeds import MarketFeed, TokenFeed, TokenState
-from worker.messages import (
+from worker.messages import UnreadableFrameError, parse_frame
+from worker.notices import Close, Command, Notice, Quarantined, Send, Witness
+from worker.policy import SECOND_US, ProtocolPolicy
+from worker.shapes import (
     BestBidAsk,
     Book,
     Malformed,
@@ -26,11 +29,7 @@ from worker.messages import (
     Text,
     TickSizeChange,
     Trade,
-    UnreadableFrameError,
-    parse_frame,
 )
-from worker.notices import Close, Command, Notice, Quarantined, Send, Witness
-from worker.policy import SECOND_US, ProtocolPolicy
 from worker.streams import Update
 
 RESYNC_LONGEST_S: Final = 30

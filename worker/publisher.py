@@ -18,9 +18,10 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from marketdata.clock import now_us
-from marketdata.entries import EntryId, gap_note
+from marketdata.entries import gap_note
 from marketdata.keys import Keys
 from marketdata.logs import get_logger
+from worker.asking import ask, info_value, last_generated
 from worker.backoff import Backoff
 from worker.batches import Batch, Item, build_batch
 from worker.counters import Counters
@@ -278,13 +279,13 @@ class Publisher:
         async with asyncio.timeout(BATCH_TIMEOUT_S):
             await self._check_server(connection)
             known = [stream for stream in self.streams.values() if stream.exists]
-            newest = await _ask(connection, [pack("XINFO", "STREAM", stream.key) for stream in known])
+            newest = await ask(connection, [pack("XINFO", "STREAM", stream.key) for stream in known])
             for stream, info in zip(known, newest, strict=True):
                 if isinstance(info, Exception):
                     if "no such key" not in str(info) and "WRONGTYPE" not in str(info):
                         raise info
                     self._redis_forgot(stream, stream.last_id.ms * 1000)
-                elif (newest_id := _last_generated(info)) < stream.last_id:
+                elif (newest_id := last_generated(info)) < stream.last_id:
                     self._redis_forgot(stream, newest_id.ms * 1000)
                     # What is left of the stream exists; only its end is gone.
                     stream.exists = True
@@ -292,9 +293,9 @@ class Publisher:
         self._something.set()
 
     async def _check_server(self, connection: AbstractConnection) -> None:
-        (server,) = await _ask(connection, [pack("INFO", "server")])
-        (role,) = await _ask(connection, [pack("ROLE")])
-        run_id = _info_value(server, b"run_id:")
+        (server,) = await ask(connection, [pack("INFO", "server")])
+        (role,) = await ask(connection, [pack("ROLE")])
+        run_id = info_value(server, b"run_id:")
         if isinstance(role, list) and role and role[0] != b"master":
             raise WritesRefusedError(f"the server is a {role[0].decode()}, not a master")
         if self._run_id and run_id != self._run_id:
@@ -306,10 +307,10 @@ class Publisher:
         if batch is None:
             return
         items = batch.items
-        found = await _ask(
+        found = await ask(
             connection, [pack("XRANGE", i.update.stream.key, str(i.id), str(i.id)) for i in items]
         )
-        ends = await _ask(connection, [pack("XINFO", "STREAM", i.update.stream.key) for i in items])
+        ends = await ask(connection, [pack("XINFO", "STREAM", i.update.stream.key) for i in items])
         left: list[Item] = []
         acked_us = now_us()
         for item, entries, info in zip(items, found, ends, strict=True):
@@ -320,7 +321,7 @@ class Publisher:
                 self._counters.disowned += 1
             elif stream.forgotten_us and item.update.kind != "gap":
                 self._lost(item.update, stream.forgotten_us)
-            elif not isinstance(info, Exception) and _last_generated(info) >= item.id:
+            elif not isinstance(info, Exception) and last_generated(info) >= item.id:
                 # A later id is there and this one is not: it can never be written.
                 if _is_redis_gap(item.update):
                     self._owe_gap(stream)
@@ -360,31 +361,3 @@ def _is_too_small(reply: Any) -> bool:
 
 def _is_redis_gap(update: Update) -> bool:
     return update.kind == "gap" and update.note.startswith("redis ")
-
-
-async def _ask(connection: AbstractConnection, commands: list[bytes]) -> list[Any]:
-    """Replies of packed commands in order; error replies come as exceptions in the list."""
-    replies: list[Any] = []
-    for start in range(0, len(commands), 1_000):
-        chunk = commands[start : start + 1_000]
-        await connection.send_packed_command(chunk, check_health=False)
-        for _ in chunk:
-            try:
-                replies.append(await connection.read_response(disconnect_on_error=False))
-            except ResponseError as error:
-                replies.append(error)
-    return replies
-
-
-def _last_generated(info: Any) -> EntryId:
-    pairs = info if isinstance(info, dict) else dict(zip(info[::2], info[1::2], strict=True))
-    return EntryId.parse(pairs[b"last-generated-id"])
-
-
-def _info_value(info: Any, name: bytes) -> str:
-    if isinstance(info, Exception):
-        raise info
-    for line in info.split(b"\r\n"):
-        if line.startswith(name):
-            return str(line[len(name) :].decode())
-    return ""

@@ -16,7 +16,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from marketdata.catalog import Catalog
-from marketdata.errors import BookstreamError, CatalogError, SettingsError
+from marketdata.errors import BookstreamError
 from marketdata.keys import Keys
 from marketdata.leases import Leases
 from marketdata.logs import get_logger
@@ -26,16 +26,13 @@ from worker.backoff import Backoff
 from worker.clob import Clob
 from worker.connection import Connection
 from worker.counters import Counters
-from worker.discovery.file import FileDiscovery
-from worker.discovery.found import Discovery
-from worker.discovery.gamma import GammaDiscovery
-from worker.discovery.selection import Filters, Limits
+from worker.discovery.choice import discovery_of, filters_of
+from worker.discovery.selection import Limits
 from worker.following import Following
 from worker.heartbeat import Heartbeat
 from worker.ids import IdClock
 from worker.limiter import OpenLimiter
 from worker.market_keeper import MarketKeeper
-from worker.messages import NewMarket
 from worker.notices import Ended, Notice, Quarantined, Witness
 from worker.ownership import Ownership
 from worker.policy import ProtocolPolicy
@@ -44,10 +41,12 @@ from worker.publisher import Publisher
 from worker.quarantine import Quarantine
 from worker.retention import Retention
 from worker.settings import WorkerSettings
+from worker.shapes import NewMarket
 from worker.sockets import connector_of
+from worker.standing import Standing
 from worker.status import Status
 from worker.steps import StepPolicy
-from worker.told import Seldom, in_one_line
+from worker.told import in_one_line
 from worker.witness import Witnesses
 
 FLUSH_S: Final = 3.5
@@ -162,15 +161,9 @@ class Worker:
         self._publisher.current_tops = self._following.current_tops
         self._ownership.on_forgotten = self._on_forgotten
         self._catalog = Catalog(client, keys)
-        filters = Filters(
-            tag_ids=frozenset(settings.filter_tag_ids),
-            event_slugs=frozenset(settings.filter_event_slugs),
-            condition_ids=frozenset(settings.filter_condition_ids),
-            min_volume_24h=settings.filter_min_volume_24h,
-            min_liquidity=settings.filter_min_liquidity,
-        )
+        filters = filters_of(settings)
         self._keeper = MarketKeeper(
-            discovery=_discovery(settings, filters, http),
+            discovery=discovery_of(settings, filters, http),
             catalog=self._catalog,
             following=self._following,
             filters=filters,
@@ -188,6 +181,7 @@ class Worker:
             max_age_s=settings.stream_max_age_s,
         )
         self._status = Status(client, keys, worker_id, counters, self._publisher, settings.partitions)
+        self._standing = Standing(self._ownership, self._keeper, self._status)
         self._heartbeat = Heartbeat(
             keys=keys,
             worker_id=worker_id,
@@ -206,7 +200,8 @@ class Worker:
         await self._until_redis_answers(self._catalog.check_contract(self._settings.partitions))
         for part in (
             self._publisher.run(),
-            self._keep_ownership(),
+            self._standing.keep_leases(),
+            self._standing.take_over(),
             self._keep_ticking(),
             self._keep_status(),
             self._quarantine.run(),
@@ -226,45 +221,6 @@ class Worker:
         return 1 if self._failure.done() else 0
 
     # -- loops ----------------------------------------------------------------------------------------------
-
-    async def _keep_ownership(self) -> None:
-        """Renews what is ours, takes what is free; the first partitions start the discovery of markets."""
-        keeping = False
-        said = Seldom()
-        unmarked: set[int] = set()
-        old_limit_ms = 0
-        while True:
-            try:
-                await self._ownership.renew()
-                if len(self._ownership.owned) < self._ownership.partitions:
-                    taken = await self._ownership.take_free()
-                    self._say_standing()
-                    unmarked |= taken.partitions
-                    old_limit_ms = max(old_limit_ms, taken.old_limit_ms)
-                unmarked &= self._ownership.owned
-                if unmarked:
-                    self._log.info("owning partitions", count=len(self._ownership.owned))
-                    await self._keeper.take_over(unmarked, old_limit_ms)
-                    self._ownership.marked |= unmarked & self._ownership.owned
-                    unmarked.clear()
-                    if not keeping:
-                        keeping = True
-                        self._start(self._keeper.run())
-            except (RedisError, OSError, CatalogError) as error:
-                if said.says():
-                    self._log.warning(f"leases not renewed, it is tried every second: {in_one_line(error)}")
-            else:
-                said.end()
-            await asyncio.sleep(min(1.0, self._ownership.renew_every_s))
-
-    def _say_standing(self) -> None:
-        owned, total = len(self._ownership.owned), self._ownership.partitions
-        owners = sorted({owner for owner in self._ownership.owners.values() if owner})
-        waits_for = f"{total - owned} of {total} partitions are held by {', '.join(owners)}" if owners else ""
-        if waits_for != self._status.waits_for and not owned:
-            self._log.info(f"standing by: {waits_for}" if waits_for else "standing by")
-        self._status.waits_for = waits_for
-        self._status.state = "running" if owned else "standby"
 
     async def _keep_ticking(self) -> None:
         """Once a second: heartbeats, overdue books, clock entries, sampled hash checks. Waits for nothing else."""
@@ -413,21 +369,6 @@ async def _freeze_when_warm() -> None:
     gc.collect()
     gc.freeze()
     await asyncio.Event().wait()
-
-
-def _discovery(settings: WorkerSettings, filters: Filters, http: aiohttp.ClientSession) -> Discovery:
-    if settings.catalog == "gamma":
-        return GammaDiscovery(
-            http,
-            settings.gamma_url,
-            partitions=settings.partitions,
-            filters=filters,
-            enough_markets=4 * settings.max_markets,
-        )
-    path = settings.catalog.removeprefix("file:")
-    if not path:
-        raise SettingsError("CATALOG=file: needs a path behind it")
-    return FileDiscovery(path, partitions=settings.partitions)
 
 
 def _host() -> str:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.book import Book, Top, same_top
-from worker.messages import Change
+from worker.shapes import Change
 
 
 class Verdict(enum.Enum):

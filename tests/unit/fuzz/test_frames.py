@@ -23,9 +23,10 @@ from tests.venue_frames import US, Line, book, item, price_change
 from worker.batches import build_batch
 from worker.feeds import MarketFeed, TokenState
 from worker.ids import IdClock
-from worker.messages import Book, UnreadableFrameError, parse_frame
+from worker.messages import UnreadableFrameError, parse_frame
 from worker.notices import Close, Ended, Send
 from worker.pending import Pending
+from worker.shapes import Book
 
 FRAMES = int(os.environ.get("BOOKSTREAM_FUZZ_FRAMES", "100000"))
 CAPTURES = Path(__file__).parents[2] / "data" / "captures"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.exchange_model import Side, applied, spelt
 from worker.book import EMPTY_TOP, Book, Top, same_top
-from worker.messages import Change
+from worker.shapes import Change
 
 moves = st.lists(
     st.tuples(st.sampled_from(["BUY", "SELL"]), st.integers(1, 12), st.integers(0, 3)),

@@ -6,8 +6,8 @@ import pytest
 
 from tests.gamma_rows import market
 from tests.venue_frames import ASKS, BIDS, MS, US, Line, Row, book, item, price_change, trade, wire_hash
-from worker.messages import Level
 from worker.policy import ProtocolPolicy
+from worker.shapes import Level
 from worker.streams import Update
 
 ONE = market("one")

@@ -11,7 +11,8 @@ import pytest
 from simulator.captured.capture import PlayedFrame, load_capture
 from tests.gamma_rows import market
 from tests.venue_frames import MS, Row, book, frame, item, price_change, tick_size_change, trade
-from worker.messages import (
+from worker.messages import UnreadableFrameError, parse_frame
+from worker.shapes import (
     BestBidAsk,
     Book,
     Malformed,
@@ -23,8 +24,6 @@ from worker.messages import (
     TickSizeChange,
     Trade,
     Unknown,
-    UnreadableFrameError,
-    parse_frame,
 )
 
 CAPTURES = sorted((Path(__file__).parents[2] / "data" / "captures").rglob("*.json*"))

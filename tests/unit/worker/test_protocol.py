@@ -23,10 +23,10 @@ from tests.venue_frames import (
     wire_hash,
 )
 from worker.feeds import TokenState
-from worker.messages import NewMarket
 from worker.notices import Close, Ended, Quarantined, Witness
 from worker.policy import ProtocolPolicy
 from worker.protocol import ConnectionState
+from worker.shapes import NewMarket
 from worker.streams import Update
 
 T = TypeVar("T")

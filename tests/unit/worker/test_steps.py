@@ -16,8 +16,8 @@ from tests.gamma_rows import market
 from tests.venue_frames import Line, Row
 from worker.book import Book
 from worker.feeds import TokenState
-from worker.messages import Change
 from worker.policy import ProtocolPolicy
+from worker.shapes import Change
 from worker.steps import StepGate, StepPolicy, Verdict
 
 ONE = market("one")

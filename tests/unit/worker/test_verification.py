@@ -9,7 +9,7 @@ import pytest
 from marketdata.venue import HashForm, book_hash
 from tests.venue_frames import MS, US
 from worker.book import Book
-from worker.messages import Level
+from worker.shapes import Level
 from worker.verification import OTHERS_KEPT, PATIENCE_US, UNSETTLED_US, Check, HashCheck, MarketFacts
 
 TOKEN = "71321045679252212594626385532706912750332728571942532289631379312455583992563"
