@@ -31,6 +31,10 @@ class Moving:
         return self._key
 
     @property
+    def kinds(self) -> frozenset[EdgeKind]:
+        return frozenset()
+
+    @property
     def busy_from_ms(self) -> int:
         return NEVER
 

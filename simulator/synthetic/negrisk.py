@@ -71,6 +71,10 @@ class Contest(Moving):
             self._odds[place] = 0.99 * self._odds[place] + self.random.gauss(0.0, 0.1)
         return self._worth()
 
+    @property
+    def kinds(self) -> frozenset[EdgeKind]:
+        return frozenset() if self._augmented else frozenset(("negrisk-yes", "negrisk-no"))
+
     def baskets(self, kind: EdgeKind) -> list[BasketShape]:
         ids = [market.listing.condition_id for market in self._markets]
         # A market that is out and still open belongs to the set until it resolves.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from simulator.synthetic.binary import DAY_MS, SETTLING_MS
 from simulator.synthetic.categories import CRYPTO
@@ -75,6 +75,10 @@ class PriceFamily(Moving):
         strike_weights, bucket_weights = self._weights(worth)
         self._above = dict(zip(shape.strikes, self._list_above(opens_ms, strike_weights), strict=True))
         self._range = dict(zip(self._buckets, self._list_range(opens_ms, bucket_weights), strict=True))
+
+    @property
+    def kinds(self) -> frozenset[EdgeKind]:
+        return frozenset(get_args(EdgeKind))
 
     @property
     def busy_from_ms(self) -> int:

@@ -58,6 +58,11 @@ class Group(Protocol):
         ...
 
     @property
+    def kinds(self) -> frozenset[EdgeKind]:
+        """The kinds of baskets that it may have."""
+        ...
+
+    @property
     def busy_from_ms(self) -> int:
         """When it settles: a planted edge has to be over before."""
         ...

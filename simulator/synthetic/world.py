@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from simulator.synthetic.binary import Game, Question
+from simulator.synthetic.edges import Planter
 from simulator.synthetic.listing import Edge, Listing, Shown, WorldEvent
 from simulator.synthetic.mix import Part, parts
 from simulator.synthetic.negrisk import Contest
@@ -36,7 +37,7 @@ class SyntheticWorld:
         updown_period_s: length of the short up-or-down markets, in seconds.
 
     Raises:
-        ValueError: `markets` is out of bounds.
+        ValueError: `markets` or `edges_per_minute` is out of bounds.
     """
 
     def __init__(
@@ -53,7 +54,6 @@ class SyntheticWorld:
         self._bursts = Bursts(f"{seed} bursts")
         self._walks = [Walk(asset, self._stage.random(f"walk of {asset.symbol}")) for asset in ASSETS]
         self._updown_period_ms = updown_period_s * 1000
-        self._now_ms = start_ms
         self._stage.agenda.at(start_ms + STEP_MS, self._step)
         chosen = parts(markets, self._stage.random("mix"))
         weights = [rank_weight(rank) for rank in range(len(chosen))]
@@ -61,6 +61,7 @@ class SyntheticWorld:
         families = Counter(part.asset for part in chosen if part.kind == "family")
         for rank, (part, weight) in enumerate(zip(chosen, weights, strict=True)):
             self._enter(rank, part, weight, start_ms, families)
+        self._planter = Planter(self._stage, edges_per_minute)
 
     def listings(self) -> list[Listing]:
         return [market.listing for market in self._stage.open_markets()]
@@ -87,7 +88,7 @@ class SyntheticWorld:
         return market_resolved_message(self._stage.record(condition_id), at_ms)
 
     def edges(self) -> list[Edge]:
-        return []
+        return self._planter.edges()
 
     def _step(self, at_ms: int) -> Iterable[WorldEvent]:
         for walk in self._walks:
