@@ -4,7 +4,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
-RECORDINGS := simulator/data/demo.jsonl.gz $(wildcard tests/data/captures/ws_captured/*)
+
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench picture
@@ -15,7 +15,7 @@ help: ## list the targets
 setup: $(STAMP) ## make .venv and install everything into it
 
 demo: $(STAMP) ## run everything in this terminal on a simulated venue (ARGS="--headless" passes more)
-	$(BIN)/bookstream up --venue simulated --capture $(RECORDINGS) $(ARGS)
+	$(BIN)/bookstream up --venue simulated $(ARGS)
 
 test: $(STAMP) ## run the tests (ARGS="tests/unit -k book" chooses)
 	PYTHONFAULTHANDLER=1 $(BIN)/python -m pytest $(ARGS)

@@ -48,12 +48,13 @@ REPEAT_SHARE: Final = 0.002
 class Desk:
     """All that belongs to one open market."""
 
-    __slots__ = ("frame_key", "market", "tokens", "trader", "wire")
+    __slots__ = ("frame_key", "market", "tokens", "trader", "trades_due_ms", "wire")
 
     def __init__(self, market: Market, trader: Trader, wire: Wire) -> None:
         self.market = market
         self.trader = trader
         self.wire = wire
+        self.trades_due_ms = 0
         self.tokens = market.listing.tokens
         self.frame_key = frozenset((market.listing.condition_id,))
 
@@ -215,8 +216,8 @@ class Floor:
         draw = self._random.random()
         messages = desk.wire.messages(step, now_ms, swapped=draw < REPEAT_SHARE, early=draw > 0.5)
         self.steps += 1
-        for fill in step.fills:
-            self._expect_trade(desk, fill, step.taker_buys)
+        if step.fills:
+            self._expect_trades(desk, step)
         if step.old_tick:
             self.truth.tick(desk.tokens, desk.wire.ms, desk.market.tick)
         self._record(desk)
@@ -228,15 +229,26 @@ class Floor:
         ask, ask_size = desk.market.asks.top()
         self.truth.top(desk.tokens, desk.wire.book_ms, Top(bid, bid_size, ask, ask_size), desk.wire.hashes)
 
-    def _expect_trade(self, desk: Desk, fill: Fill, taker_buys: bool) -> None:
+    def _expect_trades(self, desk: Desk, step: Step) -> None:
+        """Fills of a market are told in their order: who reads believes the last one to be in force."""
         random = self._random
-        due_ms = desk.wire.ms + random.randint(*TRADE_TOLD_MS)
+        desk.trades_due_ms = max(desk.wire.ms + random.randint(*TRADE_TOLD_MS), desk.trades_due_ms)
         outcome = int(random.random() < 0.5)
-        self._trade_number += 1
         transaction = f"{random.getrandbits(256):064x}"
-        heapq.heappush(
-            self._trades, (due_ms, self._trade_number, desk, fill, taker_buys, outcome, transaction)
-        )
+        for fill in step.fills:
+            self._trade_number += 1
+            heapq.heappush(
+                self._trades,
+                (
+                    desk.trades_due_ms,
+                    self._trade_number,
+                    desk,
+                    fill,
+                    step.taker_buys,
+                    outcome,
+                    transaction,
+                ),
+            )
 
     def _tell_trade(self) -> list[Frame]:
         due_ms, _, desk, fill, taker_buys, outcome, transaction = heapq.heappop(self._trades)

@@ -18,10 +18,18 @@ CLOSE_TIMEOUT_S: Final = 1.0
 
 
 class Connection:
-    """One websocket. `pending_bytes` counts what was queued and not yet taken by the transport."""
+    """One websocket.
+
+    Attributes:
+        pending_bytes: queued and not yet taken by the transport.
+        market_of: condition id of each subscribed token, as it was when it was subscribed; a resolved market is
+            no longer known to the feed.
+        markets: how many tokens of a market are subscribed.
+    """
 
     def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport, max_bytes: int) -> None:
         self.subscription = Subscription()
+        self.market_of: dict[str, str] = {}
         self.markets: Counter[str] = Counter()
         self.pending_bytes = 0
         self.progress_s = 0.0

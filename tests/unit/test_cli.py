@@ -106,7 +106,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
             ["worker", "--max-markets", "x"],
             "bookstream worker: --max-markets is 'x'; allowed: a whole number from 1",
         ),
-        (["simulate"], "bookstream simulate: --capture must be given"),
+        (["simulate"], "bookstream simulate: --synthetic or --capture FILE must be given"),
         (["config", "tial"], "bookstream config: no command 'tial' has settings; did you mean tail?"),
         (["config", "--max-markets", "1"], "bookstream config: flags go after the name of a command"),
     ],
