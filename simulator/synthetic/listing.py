@@ -7,7 +7,7 @@ bid above and no ask below them. A planted edge is the only exception, and is an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -187,8 +187,12 @@ class World(Protocol):
         """All open markets, the oldest first."""
         ...
 
-    def advance(self, now_ms: int) -> list[WorldEvent]:
-        """What happened up to and including `now_ms`, in order; never goes back."""
+    def advance(self, now_ms: int) -> Iterable[WorldEvent]:
+        """What happens up to and including `now_ms`, in order; never goes back.
+
+        To be read to its end. Each event happens when it is read, or together with one that was: what the
+        world says of itself is as of then, also where a market is listed and over within one call.
+        """
         ...
 
     def next_ms(self) -> int:

@@ -66,7 +66,7 @@ class SyntheticWorld:
     def listings(self) -> list[Listing]:
         return [market.listing for market in self._stage.open_markets()]
 
-    def advance(self, now_ms: int) -> list[WorldEvent]:
+    def advance(self, now_ms: int) -> Iterable[WorldEvent]:
         return self._stage.agenda.run(now_ms)
 
     def next_ms(self) -> int:

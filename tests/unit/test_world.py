@@ -122,13 +122,30 @@ def test_the_same_seed_gives_the_same_however_time_is_cut() -> None:
     )
 
 
+def test_events_can_be_followed_over_a_long_jump() -> None:
+    """Whoever was asleep finds each market known and worth something when it is told of it."""
+    world = SyntheticWorld(any_seed(), START_MS, updown_period_s=60)
+    listed = resolved = 0
+    for event in world.advance(START_MS + 60 * MINUTE_MS):
+        match event:
+            case Listed(listing):
+                listed += 1
+                assert 0 <= world.fair_yes_micros(listing.condition_id) <= ONE
+                assert world.new_market(listing.condition_id, START_MS)["slug"] == listing.slug
+            case Resolved(condition_id):
+                resolved += 1
+                assert world.market_resolved(condition_id, START_MS)["market"] == condition_id
+    assert listed > 100
+    assert resolved > 100
+
+
 def test_nothing_happens_before_its_time() -> None:
     world = SyntheticWorld(any_seed(), START_MS)
     for _ in range(500):
         due_ms = world.next_ms()
-        assert world.advance(due_ms - 1) == []
+        assert list(world.advance(due_ms - 1)) == []
         assert world.next_ms() == due_ms
-        world.advance(due_ms)
+        list(world.advance(due_ms))
         assert world.next_ms() > due_ms
 
 
@@ -138,7 +155,7 @@ def test_fair_values_are_coherent_at_every_moment_and_no_quote_is_ever_beyond_th
     books = NaiveBooks(world, Random(seed))
     markets: list[Market] = []
     for step in range(3_000):
-        events = world.advance(START_MS + step * 500)
+        events = list(world.advance(START_MS + step * 500))
         if step == 0 or any(isinstance(event, Listed) for event in events):
             markets = catalog(world)
         books.take(events)
