@@ -26,7 +26,9 @@ class UpSettings(SyntheticArguments, WorkerSettings):
         allowed="one or more files",
         metavar="FILE",
     )
-    headless: bool = argument(False, "Without the view: progress on stderr, at the end one line of JSON on stdout.")
+    headless: bool = argument(
+        False, "Without the view: progress on stderr, at the end one line of JSON on stdout."
+    )
     duration_s: float | None = argument(None, "Stop after this many seconds.", gt=0)
 
     @model_validator(mode="before")

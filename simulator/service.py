@@ -63,6 +63,7 @@ async def run_synthetic(
     rate: float,
     seed: int,
     edges_a_minute: float = 0,
+    start_ms: int | None = None,
     truth_s: float = KEPT_S,
     stop: asyncio.Event,
     on_ready: Callable[[str], None],
@@ -75,6 +76,8 @@ async def run_synthetic(
         rate: messages a second over all markets, best_bid_ask included; 0: flat out, from the first subscription on.
         seed: of everything random.
         edges_a_minute: planted arbitrage; without it there is none.
+        start_ms: when the venue began, Unix milliseconds: a venue that is started again has the same markets, as
+            they would be by now. None: it begins now.
         truth_s: how long `/control/truths` remembers.
         stop, on_ready: as for `run`.
 
@@ -82,23 +85,33 @@ async def run_synthetic(
         SettingsError: an address that cannot be listened on.
     """
     feed = synthetic_feed(
-        markets=markets, rate=rate, seed=seed, edges_a_minute=edges_a_minute, truth_s=truth_s
+        markets=markets,
+        rate=rate,
+        seed=seed,
+        edges_a_minute=edges_a_minute,
+        start_ms=start_ms,
+        truth_s=truth_s,
     )
-    await serve(
-        feed, controls=Control(feed).routes(), host=host, port=port, stop=stop, on_ready=on_ready
-    )
+    await serve(feed, controls=Control(feed).routes(), host=host, port=port, stop=stop, on_ready=on_ready)
 
 
 def synthetic_feed(
-    *, markets: int, rate: float, seed: int, edges_a_minute: float = 0, truth_s: float = KEPT_S
+    *,
+    markets: int,
+    rate: float,
+    seed: int,
+    edges_a_minute: float = 0,
+    start_ms: int | None = None,
+    truth_s: float = KEPT_S,
 ) -> SyntheticFeed:
-    """A synthetic venue that begins now; arguments as for `run_synthetic`."""
-    start_ms = now_ms()
-    world = SyntheticWorld(
-        markets=markets, seed=seed, start_ms=start_ms, edges_per_minute=edges_a_minute
-    )
-    floor = Floor(world, rate=rate, seed=seed, start_ms=start_ms, truth=Truth(kept_s=truth_s))
-    told = {"seed": seed, "rate": rate, "edges_a_minute": edges_a_minute, "started_ms": start_ms}
+    """A synthetic venue as of now; arguments as for `run_synthetic`."""
+    here_ms = now_ms()
+    began_ms = here_ms if start_ms is None else min(start_ms, here_ms)
+    world = SyntheticWorld(markets=markets, seed=seed, start_ms=began_ms, edges_per_minute=edges_a_minute)
+    # Nobody saw what happened meanwhile; the books of now are made below.
+    before = world.advance(here_ms)
+    floor = Floor(world, rate=rate, seed=seed, start_ms=here_ms, truth=Truth(kept_s=truth_s), before=before)
+    told = {"seed": seed, "rate": rate, "edges_a_minute": edges_a_minute, "start_ms": began_ms}
     return SyntheticFeed(floor, flat_out=rate == 0, told=told)
 
 

@@ -75,6 +75,12 @@ class SimulateSettings(SyntheticArguments):
     )
     speed: float = argument(1, "1 plays at the pace of the recording, 2 twice as fast, 0 flat out.", ge=0)
     loop: bool = argument(False, "Begin again at the end.")
+    start_ms: int | None = argument(
+        None,
+        "When the synthetic venue began, Unix milliseconds; with its seed it names the same markets again.",
+        ge=1_000_000_000_000,
+        le=4_000_000_000_000,
+    )
     truth_s: float = argument(
         900, "How long the synthetic venue remembers what was true, in seconds.", gt=0, le=86_400
     )

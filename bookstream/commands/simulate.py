@@ -33,6 +33,7 @@ async def _body(settings: SimulateSettings, stop: asyncio.Event) -> int:
             rate=settings.rate,
             seed=secrets.randbits(32) if settings.seed is None else settings.seed,
             edges_a_minute=settings.edges,
+            start_ms=settings.start_ms,
             truth_s=settings.truth_s,
             stop=stop,
             on_ready=say,

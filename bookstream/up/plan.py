@@ -13,9 +13,18 @@ from worker.settings import WorkerSettings
 ANY_PORT = "127.0.0.1:0"
 
 
-def synthetic_arguments(settings: UpSettings, seed: int) -> list[str]:
-    """The part of the simulator's command line that makes it play a synthetic market."""
-    given = {"markets": settings.markets, "rate": settings.rate, "seed": seed, "edges": settings.edges}
+def synthetic_arguments(settings: UpSettings, seed: int, start_ms: int) -> list[str]:
+    """The part of the simulator's command line that makes it play a synthetic market.
+
+    With the seed and the start it is the same venue also in its next life.
+    """
+    given = {
+        "markets": settings.markets,
+        "rate": settings.rate,
+        "seed": seed,
+        "edges": settings.edges,
+        "start-ms": start_ms,
+    }
     return ["--synthetic", *(word for name, value in given.items() for word in (f"--{name}", spelled(value)))]
 
 

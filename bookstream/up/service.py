@@ -116,7 +116,7 @@ class Up:
         self._played = (
             capture_arguments(settings.capture)
             if settings.capture
-            else synthetic_arguments(settings, self._seed)
+            else synthetic_arguments(settings, self._seed, self._first.ms)
         )
         self._logs = {
             name: ChildLog(None) if logs_on_stderr else ChildLog.in_data_folder(name)
@@ -124,7 +124,9 @@ class Up:
         }
         self._simulator = Child(
             "simulator",
-            lambda: simulator_arguments(self._address.result() if self._address.done() else None, self._played),
+            lambda: simulator_arguments(
+                self._address.result() if self._address.done() else None, self._played
+            ),
             os.environ,
             self._logs["simulator"],
             screen.say,

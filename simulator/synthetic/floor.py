@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from random import Random
 from typing import Any, Final
@@ -68,6 +68,7 @@ class Floor:
         seed: of the order flow; the world has its own.
         start_ms: Unix milliseconds.
         truth: gets every end of a step.
+        before: what happened until now, if the world is older; planted orders that still stand are placed.
 
     Attributes:
         due_ms: when `act` is wanted next; until then nothing happens.
@@ -75,7 +76,16 @@ class Floor:
         desks: by condition id; open markets only.
     """
 
-    def __init__(self, world: World, *, rate: float, seed: int, start_ms: int, truth: Truth) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        rate: float,
+        seed: int,
+        start_ms: int,
+        truth: Truth,
+        before: Iterable[WorldEvent] = (),
+    ) -> None:
         self.world = world
         self.truth = truth
         self.messages = 0
@@ -96,8 +106,11 @@ class Floor:
         self._heaviest = heaviest
         for listing in listings:
             age_s = min(self._random.expovariate(1.0) * 20 * heaviest / listing.weight, OLDEST_CHANGE_S)
-            self._open(listing, start_ms - 1 - int(age_s * 1000))
+            self._open(listing, start_ms - 1 - int(age_s * 1000), start_ms)
         self._weigh()
+        for quote in _standing(before):
+            if (desk := self.desks.get(quote.condition_id)) is not None:
+                self._told(desk, desk.trader.pin(quote), start_ms)
 
     @property
     def due_ms(self) -> float:
@@ -143,7 +156,7 @@ class Floor:
         self._next_ms += cost_ms * self._random.expovariate(1.0)
         return frames
 
-    def _open(self, listing: Listing, ms: int) -> None:
+    def _open(self, listing: Listing, ms: int, now_ms: int) -> None:
         market = Market(listing)
         liveliness = min(1.0, (listing.weight / self._heaviest) ** 0.5)
         trader = Trader(
@@ -155,7 +168,7 @@ class Floor:
         self.desks[listing.condition_id] = desk
         for outcome, token in enumerate(listing.tokens):
             self._by_token[token] = desk, outcome
-        self._record(desk)
+        self._record(desk, now_ms)
 
     def _close(self, condition_id: str) -> Desk:
         desk = self.desks.pop(condition_id)
@@ -191,7 +204,7 @@ class Floor:
                 desk = self.desks[event.condition_id]
                 yield from self._told(desk, desk.trader.unpin(event), now_ms)
             case Listed(listing):
-                self._open(listing, now_ms)
+                self._open(listing, now_ms, now_ms)
                 self._weigh()
                 yield _announcement(listing.condition_id, self.world.new_market(listing.condition_id, now_ms))
             case Resolved(condition_id, winner):
@@ -220,14 +233,15 @@ class Floor:
             self._expect_trades(desk, step)
         if step.old_tick:
             self.truth.tick(desk.tokens, desk.wire.ms, desk.market.tick)
-        self._record(desk)
+        self._record(desk, desk.wire.book_ms)
         key = desk.frame_key
         return [Frame(message.data, key, message.custom) for message in messages]
 
-    def _record(self, desk: Desk) -> None:
+    def _record(self, desk: Desk, since_ms: int) -> None:
         bid, bid_size = desk.market.bids.top()
         ask, ask_size = desk.market.asks.top()
-        self.truth.top(desk.tokens, desk.wire.book_ms, Top(bid, bid_size, ask, ask_size), desk.wire.hashes)
+        top = Top(bid, bid_size, ask, ask_size)
+        self.truth.top(desk.tokens, desk.wire.book_ms, top, desk.wire.hashes, since_ms=since_ms)
 
     def _expect_trades(self, desk: Desk, step: Step) -> None:
         """Fills of a market are told in their order: who reads believes the last one to be in force."""
@@ -258,6 +272,18 @@ class Floor:
             desk.tokens, desk.wire.ms, outcome, price, fill.size, is_buy=taker_buys is (outcome == 0)
         )
         return [Frame(data, desk.frame_key)]
+
+
+def _standing(events: Iterable[WorldEvent]) -> list[Quote]:
+    """The planted orders that were not taken back."""
+    quotes: dict[tuple[str, str, int], Quote] = {}
+    for event in events:
+        match event:
+            case Quote():
+                quotes[event.condition_id, event.side, event.price_micros] = event
+            case Withdrawn():
+                quotes.pop((event.condition_id, event.side, event.price_micros), None)
+    return list(quotes.values())
 
 
 def _announcement(condition_id: str, message: dict[str, Any]) -> Frame:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
@@ -64,15 +65,20 @@ class Truth:
         self.next_seq = 0
         self._kept_ms = int(kept_s * 1000)
         self._max = max_records
-        self._log: deque[tuple[tuple[str, str], bytes]] = deque()
+        self._log: deque[tuple[tuple[str, str], bytes, int]] = deque()
 
     @property
     def first_seq(self) -> int:
         """Number of the oldest record that is kept."""
         return self.next_seq - len(self._log)
 
-    def top(self, tokens: tuple[str, str], ms: int, top: Top, hashes: tuple[str, str]) -> None:
-        """A step ended: `top` is outcome 0's, the hashes are both tokens'."""
+    def top(
+        self, tokens: tuple[str, str], ms: int, top: Top, hashes: tuple[str, str], *, since_ms: int
+    ) -> None:
+        """A step ended at `ms`: `top` is outcome 0's, the hashes are both tokens'.
+
+        A market that opens with an old book is known since `since_ms` only.
+        """
         first, second = hashes
         self._add(
             tokens,
@@ -87,7 +93,7 @@ class Truth:
                 bytes.fromhex(first),
                 bytes.fromhex(second),
             ),
-            ms,
+            since_ms,
         )
 
     def trade(
@@ -115,22 +121,22 @@ class Truth:
         """Records from number `since` on, of at most `limit` numbers; a top is two rows, one a token."""
         start = max(since, self.first_seq)
         offset = start - self.first_seq
-        for number in range(min(limit, len(self._log) - offset)):
-            yield from _rows(start + number, *self._log[offset + number])
+        for number, (tokens, record, _) in enumerate(islice(self._log, offset, offset + limit)):
+            yield from _rows(start + number, tokens, record)
 
     def top_at(self, token: str, at_ms: int) -> dict[str, Any] | None:
         """The last top of a token at a time, with its time and hash; None before what is kept."""
-        for tokens, record in reversed(self._log):
+        for tokens, record, _ in reversed(self._log):
             if token in tokens and record[8] == _TOP and int.from_bytes(record[:8], "little") <= at_ms:
                 return next(row for row in _rows(0, tokens, record) if row["token"] == token)
         return None
 
     def _add(self, tokens: tuple[str, str], record: bytes, ms: int) -> None:
         log = self._log
-        log.append((tokens, record))
+        log.append((tokens, record, ms))
         self.next_seq += 1
         oldest = ms - self._kept_ms
-        while len(log) > self._max or int.from_bytes(log[0][1][:8], "little") < oldest:
+        while len(log) > self._max or log[0][2] < oldest:
             log.popleft()
 
 

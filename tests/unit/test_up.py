@@ -66,7 +66,12 @@ def test_deaths_in_a_row_wait_longer_and_a_good_life_is_forgiven() -> None:
 
 
 def test_a_simulator_keeps_its_address() -> None:
-    assert simulator_arguments(None, ["--synthetic"]) == ["simulate", "--listen", "127.0.0.1:0", "--synthetic"]
+    assert simulator_arguments(None, ["--synthetic"]) == [
+        "simulate",
+        "--listen",
+        "127.0.0.1:0",
+        "--synthetic",
+    ]
     again = simulator_arguments("http://127.0.0.1:4711", ["--synthetic"])
     assert again[:3] == ["simulate", "--listen", "127.0.0.1:4711"]
     assert load(SimulateSettings, again[1:], "test").settings.port == 4711
@@ -74,9 +79,10 @@ def test_a_simulator_keeps_its_address() -> None:
 
 def test_the_simulator_is_told_what_up_was_told() -> None:
     told = UpSettings(venue="simulated", markets=12, rate=0.5, edges=6)
-    simulator = load(SimulateSettings, synthetic_arguments(told, 2**40), "test").settings
+    simulator = load(SimulateSettings, synthetic_arguments(told, 2**40, NOW_MS), "test").settings
     assert simulator.synthetic
     assert (simulator.markets, simulator.rate, simulator.seed, simulator.edges) == (12, 0.5, 2**40, 6)
+    assert simulator.start_ms == NOW_MS
 
 
 def test_recordings_are_played_in_a_loop_from_wherever_up_was_called() -> None:
