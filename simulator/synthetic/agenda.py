@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from simulator.synthetic.listing import WorldEvent
@@ -30,8 +30,10 @@ class Agenda:
         """When the next action is due; `NEVER` where there is none."""
         return self._heap[0][0] if self._heap else NEVER
 
-    def run(self, now_ms: int) -> Iterator[WorldEvent]:
-        """Runs what is due up to and including `now_ms`, also what is put down meanwhile, as far as it is read."""
+    def run(self, now_ms: int) -> list[WorldEvent]:
+        """Runs what is due up to and including `now_ms`, also what is put down meanwhile."""
+        events: list[WorldEvent] = []
         while self._heap and self._heap[0][0] <= now_ms:
             due_ms, _, action = heapq.heappop(self._heap)
-            yield from action(due_ms)
+            events.extend(action(due_ms))
+        return events

@@ -7,7 +7,7 @@ bid above and no ask below them. A planted edge is the only exception, and is an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -187,11 +187,10 @@ class World(Protocol):
         """All open markets, the oldest first."""
         ...
 
-    def advance(self, now_ms: int) -> Iterable[WorldEvent]:
-        """What happens up to and including `now_ms`, in order; never goes back.
+    def advance(self, now_ms: int) -> list[WorldEvent]:
+        """What happened up to and including `now_ms`, in order; never goes back.
 
-        To be read to its end. Each event happens when it is read, or together with one that was: what the
-        world says of itself is as of then, also where a market is listed and over within one call.
+        Every market of these events is known until the next call, also one that was listed and is over already.
         """
         ...
 
@@ -200,10 +199,10 @@ class World(Protocol):
         ...
 
     def fair_yes_micros(self, condition_id: str) -> int:
-        """The fair value of outcome 0 of an open market, millionths.
+        """The fair value of outcome 0 of a market, millionths; of one that is over, what it paid.
 
         Raises:
-            KeyError: not an open market.
+            KeyError: no such market, or it was over a while ago.
         """
         ...
 
@@ -216,7 +215,7 @@ class World(Protocol):
         ...
 
     def new_market(self, condition_id: str, at_ms: int) -> dict[str, Any]:
-        """The `new_market` message of an open market."""
+        """The `new_market` message of a market that is open, or was a short while ago."""
         ...
 
     def market_resolved(self, condition_id: str, at_ms: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import Any, Final, Literal, Protocol
 
+from marketdata.decimals import MICROS
 from simulator.synthetic.agenda import Agenda
 from simulator.synthetic.categories import Category
 from simulator.synthetic.listing import (
@@ -92,6 +93,7 @@ class Stage:
         self._open: dict[str, MarketRecord] = {}
         self._known: dict[str, MarketRecord] = {}
         self._events: dict[str, EventRecord] = {}
+        self._outdated: list[EventRecord] = []
         self._frozen_until_ms: dict[str, int] = {}
         self._serial = 0
         self._event_serial = 0
@@ -215,7 +217,7 @@ class Stage:
         market.winner, market.closed_ms = winner, at_ms
         event = market.event
         if event.closed:
-            self.agenda.at(at_ms + KEEP_CLOSED_MS, lambda _due_ms: self._forget(event))
+            self.agenda.at(at_ms + KEEP_CLOSED_MS, lambda _due_ms: self._give_up(event))
         return [Resolved(condition_id, winner)]
 
     def freeze(self, group: str, until_ms: int) -> None:
@@ -251,12 +253,24 @@ class Stage:
         """All events that Gamma shows."""
         return [event_row(event, look) for event in self._events.values() if event.markets]
 
-    def _forget(self, event: EventRecord) -> list[WorldEvent]:
+    def worth(self, condition_id: str) -> int:
+        """The fair value of a market that is open, or what it paid if it is over and not yet forgotten."""
+        if condition_id in self.fairs:
+            return self.fairs[condition_id]
+        return 0 if self._known[condition_id].winner else MICROS
+
+    def tidy(self) -> None:
+        """Forgets what was over long before the last event that was told."""
+        for event in self._outdated:
+            for market in event.markets:
+                del self._known[market.listing.condition_id]
+        self._outdated.clear()
+
+    def _give_up(self, event: EventRecord) -> list[WorldEvent]:
         del self._events[event.event_id]
         self._slugs.discard(("event", event.slug))
-        for market in event.markets:
-            del self._known[market.listing.condition_id]
-            self._slugs.discard(("market", market.listing.slug))
+        self._slugs.difference_update(("market", market.listing.slug) for market in event.markets)
+        self._outdated.append(event)
         return []
 
     def _unique(self, what: str, slug: str) -> str:

@@ -66,14 +66,15 @@ class SyntheticWorld:
     def listings(self) -> list[Listing]:
         return [market.listing for market in self._stage.open_markets()]
 
-    def advance(self, now_ms: int) -> Iterable[WorldEvent]:
+    def advance(self, now_ms: int) -> list[WorldEvent]:
+        self._stage.tidy()
         return self._stage.agenda.run(now_ms)
 
     def next_ms(self) -> int:
         return self._stage.agenda.next_ms()
 
     def fair_yes_micros(self, condition_id: str) -> int:
-        return self._stage.fairs[condition_id]
+        return self._stage.worth(condition_id)
 
     def activity(self, now_ms: int) -> float:
         return self._bursts.factor(now_ms)
