@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from marketdata.market import Market
 
@@ -94,11 +94,11 @@ class _Worlds:
     """All ways in which something can end, and who wins in each."""
 
     def __init__(
-        self, inside: Sequence[object], on_strike: Sequence[Fraction], wins: Callable[[Market, object], bool]
+        self, inside: Sequence[Any], on_strike: Sequence[Fraction], wins: Callable[[Market, Any], bool]
     ) -> None:
         self.inside, self.on_strike, self._wins = inside, on_strike, wins
 
-    def pays(self, legs: Iterable[Leg], world: object) -> int:
+    def pays(self, legs: Iterable[Leg], world: Any) -> int:
         """Dollars that one share of each leg pays."""
         return sum(self._wins(leg.market, world) == (leg.outcome == 0) for leg in legs)
 
@@ -182,9 +182,8 @@ def _values(family: list[Market]) -> _Worlds:
     return _Worlds([strikes[0] - 1, *between, strikes[-1] + 1], strikes, _wins_at)
 
 
-def _wins_at(market: Market, value: object) -> bool:
+def _wins_at(market: Market, value: Fraction) -> bool:
     """Source: the venue's rules: above is strictly higher; a value on a bound is in the higher bucket."""
-    assert isinstance(value, Fraction)
     if market.family_kind == "threshold":
         return value > Fraction(market.lower)
     return (not market.lower or value >= Fraction(market.lower)) and (

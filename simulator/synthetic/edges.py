@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from marketdata.decimals import MICROS
+from simulator.synthetic.groups import BasketShape, Group
 from simulator.synthetic.listing import Edge, EdgeKind, EdgeLeg, Quote, Side, Withdrawn, WorldEvent
 from simulator.synthetic.pricing import LegTerms, Priced, priced_basket
-from simulator.synthetic.stage import BasketShape, Group, Stage
+from simulator.synthetic.stage import Stage
 
 KINDS: Final[tuple[EdgeKind, ...]] = ("trio", "negrisk-yes", "ladder", "negrisk-no", "reverse-trio")
 

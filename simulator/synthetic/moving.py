@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from simulator.synthetic.agenda import NEVER
+from simulator.synthetic.groups import BasketShape
 from simulator.synthetic.listing import EdgeKind, WorldEvent
-from simulator.synthetic.stage import BasketShape, Stage
+from simulator.synthetic.stage import Stage
 
 
 class Moving:

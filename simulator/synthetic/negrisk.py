@@ -7,11 +7,12 @@ from math import exp
 from typing import Final
 
 from simulator.synthetic.binary import DAY_MS, SETTLING_MS
+from simulator.synthetic.groups import BasketShape
 from simulator.synthetic.listing import EdgeKind, WorldEvent
 from simulator.synthetic.moving import Moving
 from simulator.synthetic.records import MarketRecord
 from simulator.synthetic.shares import apportioned
-from simulator.synthetic.stage import BasketShape, Stage
+from simulator.synthetic.stage import Stage
 from simulator.synthetic.weights import contested, split_weight
 from simulator.synthetic.words import CITIES, contest, slug_of
 
@@ -81,9 +82,9 @@ class Contest(Moving):
         if self._augmented or self._settling:
             return []
         if kind == "negrisk-yes":
-            return [BasketShape(kind, ((one, 0) for one in ids), 1)]
+            return [BasketShape(kind, tuple((one, 0) for one in ids), 1)]
         if kind == "negrisk-no":
-            return [BasketShape(kind, ((one, 1) for one in ids), len(ids) - 1)]
+            return [BasketShape(kind, tuple((one, 1) for one in ids), len(ids) - 1)]
         return []
 
     def _worth(self) -> dict[str, int]:

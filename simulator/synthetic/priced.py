@@ -8,12 +8,13 @@ from typing import Final, Literal, get_args
 
 from simulator.synthetic.binary import DAY_MS, SETTLING_MS
 from simulator.synthetic.categories import CRYPTO
+from simulator.synthetic.groups import BasketShape
 from simulator.synthetic.listing import EdgeKind, WorldEvent
 from simulator.synthetic.moving import Moving
 from simulator.synthetic.noon import noon_ms
 from simulator.synthetic.records import EventRecord, MarketRecord
 from simulator.synthetic.shares import apportioned
-from simulator.synthetic.stage import BasketShape, Stage
+from simulator.synthetic.stage import Stage
 from simulator.synthetic.strikes import Wording, above, bucket, ladder
 from simulator.synthetic.walks import Walk
 from simulator.synthetic.weights import contested, split_weight
@@ -98,9 +99,9 @@ class PriceFamily(Moving):
     def baskets(self, kind: EdgeKind) -> list[BasketShape]:
         ids = [market.listing.condition_id for market in self._range.values()]
         if kind == "negrisk-yes":
-            return [BasketShape(kind, ((one, 0) for one in ids), 1)]
+            return [BasketShape(kind, tuple((one, 0) for one in ids), 1)]
         if kind == "negrisk-no":
-            return [BasketShape(kind, ((one, 1) for one in ids), len(ids) - 1)]
+            return [BasketShape(kind, tuple((one, 1) for one in ids), len(ids) - 1)]
         if kind == "ladder":
             return [
                 BasketShape(kind, ((self._id(low), 0), (self._id(high), 1)), 1)
@@ -126,7 +127,7 @@ class PriceFamily(Moving):
                 if high is not None:
                     legs.append((self._id(high), 1 ^ mirrored))
                 certain = (low is None) + (high is None)
-                yield BasketShape(kind, legs, 1 if mirrored else length + 1 - certain)
+                yield BasketShape(kind, tuple(legs), 1 if mirrored else length + 1 - certain)
 
     def _id(self, strike: int) -> str:
         return self._above[strike].listing.condition_id

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 from marketdata.decimals import MICROS
 from simulator.synthetic.agenda import Agenda
 from simulator.synthetic.categories import Category
+from simulator.synthetic.groups import Group
 from simulator.synthetic.listing import (
-    EdgeKind,
     FairMoved,
     Listed,
     Listing,
@@ -32,45 +32,6 @@ MOST_MOVE_MS: Final = 60_000
 """Bounds of the mean time between two moves of a group's fair values."""
 
 _TOKEN_FLOORS: Final[Mapping[Version, int]] = {"v1": 10**76, "v2": 10**74}
-
-
-class BasketShape:
-    """Purchases that pay at least so much together, whatever happens (ties apart).
-
-    Attributes:
-        legs: (condition id, outcome).
-        payout: dollars a share of each.
-    """
-
-    __slots__ = ("kind", "legs", "payout")
-
-    def __init__(self, kind: EdgeKind, legs: Iterable[tuple[str, int]], payout: int) -> None:
-        self.kind = kind
-        self.legs = tuple(legs)
-        self.payout = payout
-
-
-class Group(Protocol):
-    """Markets of one distribution."""
-
-    @property
-    def key(self) -> str:
-        """The same as `Listing.group` of its markets."""
-        ...
-
-    @property
-    def kinds(self) -> frozenset[EdgeKind]:
-        """The kinds of baskets that it may have."""
-        ...
-
-    @property
-    def busy_from_ms(self) -> int:
-        """When it settles: a planted edge has to be over before."""
-        ...
-
-    def baskets(self, kind: EdgeKind) -> list[BasketShape]:
-        """The baskets of this kind that its open markets form now."""
-        ...
 
 
 class Stage:

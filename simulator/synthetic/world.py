@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from simulator.synthetic.announcements import market_resolved_message, new_market_message
 from simulator.synthetic.binary import Game, Question
 from simulator.synthetic.edges import Planter
 from simulator.synthetic.listing import Edge, Listing, Shown, WorldEvent
 from simulator.synthetic.mix import Part, parts
 from simulator.synthetic.negrisk import Contest
 from simulator.synthetic.priced import PriceFamily
-from simulator.synthetic.records import market_resolved_message, new_market_message
 from simulator.synthetic.rollover import UpDown
 from simulator.synthetic.stage import Stage
 from simulator.synthetic.walks import ASSETS, STEP_MS, Walk

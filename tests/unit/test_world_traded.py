@@ -52,15 +52,15 @@ def found_in(floor: Floor) -> list[Found]:
     return profitable_baskets(catalog(floor), best_asks(floor))
 
 
-@pytest.mark.parametrize("markets", [4, 60, 110])
+@pytest.mark.parametrize("markets", [4, 60])
 def test_no_basket_wins_by_default(markets: int) -> None:
     seed = any_seed()
     floor = floor_of(SyntheticWorld(seed, START_MS, markets=markets, updown_period_s=60), seed)
-    for looks in range(1, 121):
+    for looks in range(1, 61):
         while floor.due_ms < START_MS + looks * 2_000:
             floor.act()
         assert found_in(floor) == []
-    assert floor.messages > 50_000
+    assert floor.messages > 30_000
 
 
 def test_planted_edges_are_in_the_books_as_promised_and_gone_afterwards() -> None:
