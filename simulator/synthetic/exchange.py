@@ -56,7 +56,7 @@ class Market:
 
     def best(self) -> tuple[int, int]:
         """Best bid and ask of outcome 0; 0 where there is none."""
-        return self.bids.best() or 0, self.asks.best() or 0
+        return self.bids.best, self.asks.best
 
     def change(self, cancels: Iterable[Order] = (), orders: Iterable[NewOrder] = ()) -> Step:
         """Cancels and places orders that meet nobody, in one step.
@@ -80,6 +80,29 @@ class Market:
         step.levels = list(touched)
         return step
 
+    def place(self, new: NewOrder) -> Step:
+        """`change` with one new order; most steps are this or `cancel`.
+
+        Raises:
+            ValueError: off the grid, or it would cross; nothing was done.
+        """
+        self._check(new)
+        if self._meets(new.is_bid, new.price):
+            raise ValueError(f"an order at {new.price} would cross")
+        before = self.bids.best, self.asks.best
+        self._rest(new)
+        return Step([(new.is_bid, new.price)], best_before=before)
+
+    def cancel(self, order: Order) -> Step:
+        """`change` with one order that goes.
+
+        Raises:
+            KeyError: no such order.
+        """
+        before = self.bids.best, self.asks.best
+        self.side(order.is_bid).cancel(order.order_id, order.price)
+        return Step([(order.is_bid, order.price)], best_before=before)
+
     def cross(self, taker: NewOrder, *, rest: bool) -> Step:
         """Matches an order by price and time; what is left of it rests, or is dropped.
 
@@ -90,7 +113,7 @@ class Market:
         step = Step(best_before=self.best(), taker_buys=taker.is_bid)
         against = self.side(not taker.is_bid)
         left, consumed = taker.size, []
-        while left and (price := against.best()) is not None and self._meets(taker.is_bid, taker.price):
+        while left and (price := against.best) and self._meets(taker.is_bid, taker.price):
             filled = against.take(price, left)
             left -= filled
             step.fills.append(Fill(price, filled))
@@ -123,8 +146,8 @@ class Market:
             raise ValueError(f"not on the grid of {self.tick}: {new}")
 
     def _meets(self, is_bid: bool, price: int) -> bool:
-        other = self.side(not is_bid).best()
-        return other is not None and (price >= other if is_bid else price <= other)
+        other = self.side(not is_bid).best
+        return other != 0 and (price >= other if is_bid else price <= other)
 
     def _rest(self, new: NewOrder) -> None:
         self._next_id += 1

@@ -9,6 +9,7 @@ import heapq
 from bisect import bisect
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
+from math import log
 from random import Random
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ from simulator.synthetic.listing import (
 )
 from simulator.synthetic.sizes import Sizes
 from simulator.synthetic.steps import Fill, Step
-from simulator.synthetic.truth import Top, Truth
+from simulator.synthetic.truth import Truth
 from simulator.synthetic.wire import Wire
 
 FLAT_OUT_RATE: Final = 100_000.0
@@ -38,6 +39,9 @@ FLAT_OUT_RATE: Final = 100_000.0
 
 TRADE_TOLD_MS: Final = (35, 40)
 """A trade is told so long after its books."""
+
+LIVELY_MS: Final = 50.0
+"""How lively the venue is, is asked for this often."""
 
 OLDEST_CHANGE_S: Final = 3600.0
 TRIES: Final = 20
@@ -48,7 +52,7 @@ REPEAT_SHARE: Final = 0.002
 class Desk:
     """All that belongs to one open market."""
 
-    __slots__ = ("frame_key", "market", "tokens", "trader", "trades_due_ms", "wire")
+    __slots__ = ("market", "tokens", "trader", "trades_due_ms", "wire")
 
     def __init__(self, market: Market, trader: Trader, wire: Wire) -> None:
         self.market = market
@@ -56,7 +60,6 @@ class Desk:
         self.wire = wire
         self.trades_due_ms = 0
         self.tokens = market.listing.tokens
-        self.frame_key = frozenset((market.listing.condition_id,))
 
 
 class Floor:
@@ -92,12 +95,13 @@ class Floor:
         self.steps = 0
         self.desks: dict[str, Desk] = {}
         self._rate = rate or FLAT_OUT_RATE
-        self._random = Random(f"flow {seed}")  # noqa: S311 - a simulation, not a secret
-        self._sizes = Sizes(Random(f"sizes {seed}"))  # noqa: S311
+        self._random = Random(f"flow {seed}")
+        self._sizes = Sizes(Random(f"sizes {seed}"))
         self._by_token: dict[str, tuple[Desk, int]] = {}
         self._order: list[Desk] = []
         self._cumulated: list[float] = []
         self._next_ms = float(start_ms)
+        self._lively, self._lively_until_ms = 1.0, 0.0
         self._world_waits = True
         self._trades: list[tuple[int, int, Desk, Fill, bool, int, str]] = []
         self._trade_number = 0
@@ -132,7 +136,7 @@ class Floor:
             KeyError: not an open market.
         """
         market = self.desks[condition_id].market
-        return Shown(market.bids.best(), market.asks.best(), market.last_trade, market.tick)
+        return Shown(market.bids.best or None, market.asks.best or None, market.last_trade, market.tick)
 
     def act(self) -> list[Frame]:
         """Does what is due at `due_ms`; the frames are to be sent before anybody looks at a book again."""
@@ -151,10 +155,16 @@ class Floor:
                 frames += self._somebody_trades(now_ms)
         self.messages += len(frames)
         # A message costs its share of time on average, whoever caused it, so the rate is held in the long run.
-        lively = max(self.world.activity(int(self._next_ms)), 0.01)
-        cost_ms = len(frames) * 1000 / (self._rate * lively)
-        self._next_ms += cost_ms * self._random.expovariate(1.0)
+        if frames:
+            cost_ms = len(frames) * 1000 / (self._rate * self._liveliness())
+            self._next_ms += cost_ms * -log(1.0 - self._random.random())
         return frames
+
+    def _liveliness(self) -> float:
+        if self._next_ms >= self._lively_until_ms:
+            self._lively = max(self.world.activity(int(self._next_ms)), 0.01)
+            self._lively_until_ms = self._next_ms + LIVELY_MS
+        return self._lively
 
     def _open(self, listing: Listing, ms: int, now_ms: int) -> None:
         market = Market(listing)
@@ -227,20 +237,17 @@ class Floor:
 
     def _told(self, desk: Desk, step: Step, now_ms: int) -> list[Frame]:
         draw = self._random.random()
-        messages = desk.wire.messages(step, now_ms, swapped=draw < REPEAT_SHARE, early=draw > 0.5)
+        frames = desk.wire.messages(step, now_ms, swapped=draw < REPEAT_SHARE, early=draw > 0.5)
         self.steps += 1
         if step.fills:
             self._expect_trades(desk, step)
         if step.old_tick:
             self.truth.tick(desk.tokens, desk.wire.ms, desk.market.tick)
         self._record(desk, desk.wire.book_ms)
-        key = desk.frame_key
-        return [Frame(message.data, key, message.custom) for message in messages]
+        return frames
 
     def _record(self, desk: Desk, since_ms: int) -> None:
-        bid, bid_size = desk.market.bids.top()
-        ask, ask_size = desk.market.asks.top()
-        top = Top(bid, bid_size, ask, ask_size)
+        top = (*desk.market.bids.top(), *desk.market.asks.top())
         self.truth.top(desk.tokens, desk.wire.book_ms, top, desk.wire.hashes, since_ms=since_ms)
 
     def _expect_trades(self, desk: Desk, step: Step) -> None:
@@ -266,12 +273,12 @@ class Floor:
 
     def _tell_trade(self) -> list[Frame]:
         due_ms, _, desk, fill, taker_buys, outcome, transaction = heapq.heappop(self._trades)
-        data = desk.wire.trade(fill, taker_buys, outcome, due_ms, transaction)
+        frame = desk.wire.trade(fill, taker_buys, outcome, due_ms, transaction)
         price = 1_000_000 - fill.price if outcome else fill.price
         self.truth.trade(
             desk.tokens, desk.wire.ms, outcome, price, fill.size, is_buy=taker_buys is (outcome == 0)
         )
-        return [Frame(data, desk.frame_key)]
+        return [frame]
 
 
 def _standing(events: Iterable[WorldEvent]) -> list[Quote]:

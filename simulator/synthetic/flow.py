@@ -7,6 +7,7 @@ at every moment one consistent set of fair values lies between all bids and asks
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import log
 from random import Random
 from typing import Final
 
@@ -44,7 +45,17 @@ class Trader:
         highest_bid, lowest_ask: where ordinary orders may rest.
     """
 
-    __slots__ = ("_pins", "_random", "_reach", "_sizes", "_wanted", "fair", "highest_bid", "lowest_ask", "market")
+    __slots__ = (
+        "_pins",
+        "_random",
+        "_reach",
+        "_sizes",
+        "_wanted",
+        "fair",
+        "highest_bid",
+        "lowest_ask",
+        "market",
+    )
 
     def __init__(self, market: Market, fair: int, liveliness: float, random: Random, sizes: Sizes) -> None:
         self.market = market
@@ -63,7 +74,7 @@ class Trader:
         for is_bid in (True, False):
             for _ in range(self._wanted * 3):
                 if (order := self._new_order(is_bid)) is not None:
-                    self.market.change(orders=(order,))
+                    self.market.place(order)
         if self._random.random() < 0.8:
             self.market.last_trade = min(max(self.highest_bid, self.market.tick), MICROS - self.market.tick)
 
@@ -76,9 +87,9 @@ class Trader:
             return self._batch()
         is_bid = self._random.random() < 0.5
         if self._random.random() < self._wish_for_more(is_bid) and (order := self._new_order(is_bid)):
-            return self.market.change(orders=(order,))
+            return self.market.place(order)
         withdrawn = self._waiting(is_bid)
-        return self.market.change(cancels=(withdrawn,)) if withdrawn else None
+        return self.market.cancel(withdrawn) if withdrawn else None
 
     def give_way(self, fair: int, *, may_rest: bool) -> Step | None:
         """Clears what would stand on the wrong side of a new fair value, which holds from now on.
@@ -130,7 +141,7 @@ class Trader:
         """
         order = self._pins.pop((quote.side, quote.price_micros))
         self._bound()
-        return self.market.change(cancels=(order,))
+        return self.market.cancel(order)
 
     def _bound(self) -> None:
         tick = self.market.tick
@@ -155,7 +166,7 @@ class Trader:
 
     def _new_order(self, is_bid: bool) -> NewOrder | None:
         tick = self.market.tick
-        distance = int(self._random.expovariate(1.0) * self._reach) * tick
+        distance = int(-log(1.0 - self._random.random()) * self._reach) * tick
         price = self.highest_bid - distance if is_bid else self.lowest_ask + distance
         return NewOrder(is_bid, price, self._sizes.draw()) if tick <= price <= MICROS - tick else None
 
@@ -171,7 +182,9 @@ class Trader:
             return None
         random = self._random
         # Most withdrawals are near the best price, yet what was left far behind goes too.
-        rank = int(random.expovariate(1.0) * 4) if random.random() < 0.6 else int(random.random() * levels)
+        rank = (
+            int(-log(1.0 - random.random()) * 4) if random.random() < 0.6 else int(random.random() * levels)
+        )
         price = side.price_at(min(rank, levels - 1))
         order_id = side.newest(price) if random.random() < 0.6 else side.oldest(price)
         order = Order(is_bid, price, order_id)

@@ -13,12 +13,22 @@ from typing import Final
 from marketdata.decimals import MICROS, from_micros
 
 PRICES_KEPT: Final = 16_384
+SIZES_KEPT: Final = 32_768
+
+price_text = lru_cache(maxsize=PRICES_KEPT)(from_micros)
+"""The venue's spelling of a price."""
+
+size_text = lru_cache(maxsize=SIZES_KEPT)(from_micros)
+"""The venue's spelling of a size. A level is spelt at least twice, and sizes come from a pool."""
 
 
 @lru_cache(maxsize=PRICES_KEPT)
-def price_text(micros: int) -> str:
-    """The venue's spelling of a price."""
-    return from_micros(micros)
+def _openings(price: int) -> tuple[str, str]:
+    """How a level at this price begins in a book of outcome 0, and in one of outcome 1."""
+    return (
+        f'{{"price":"{price_text(price)}","size":"',
+        f'{{"price":"{price_text(MICROS - price)}","size":"',
+    )
 
 
 class Level:
@@ -36,12 +46,16 @@ class Side:
 
     Args:
         is_bid: whether these are the bids of outcome 0.
+
+    Attributes:
+        best: the best price; 0 where there is no level.
     """
 
-    __slots__ = ("_joined", "_keys", "_levels", "_texts", "is_bid")
+    __slots__ = ("_joined", "_keys", "_levels", "_texts", "best", "is_bid")
 
     def __init__(self, is_bid: bool) -> None:
         self.is_bid = is_bid
+        self.best = 0
         # Ascending keys are worst first on either side: a bid's price, an ask's price below zero.
         self._keys: list[int] = []
         self._levels: dict[int, Level] = {}
@@ -51,16 +65,10 @@ class Side:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def best(self) -> int | None:
-        """The best price; None where there is no level."""
-        return abs(self._keys[-1]) if self._keys else None
-
     def top(self) -> tuple[int, int]:
         """Best price and its total size; zeros where there is no level."""
-        if not self._keys:
-            return 0, 0
-        price = abs(self._keys[-1])
-        return price, self._levels[price].total
+        best = self.best
+        return (best, self._levels[best].total) if best else (0, 0)
 
     def price_at(self, rank: int) -> int:
         """The price of a level; rank 0 is the best."""
@@ -144,18 +152,19 @@ class Side:
         known = place < len(self._keys) and self._keys[place] == key
         own, mirrored = self._texts
         if total:
-            size = from_micros(total)
-            here = f'{{"price":"{price_text(price)}","size":"{size}"}}'
-            there = f'{{"price":"{price_text(MICROS - price)}","size":"{size}"}}'
+            end = f'{size_text(total)}"}}'
+            opening, mirrored_opening = _openings(price)
             if known:
-                own[place] = here
-                mirrored[place] = there
+                own[place] = opening + end
+                mirrored[place] = mirrored_opening + end
             else:
                 self._keys.insert(place, key)
-                own.insert(place, here)
-                mirrored.insert(place, there)
+                own.insert(place, opening + end)
+                mirrored.insert(place, mirrored_opening + end)
+                self.best = abs(self._keys[-1])
         else:
             del self._levels[price]
             if known:
                 del self._keys[place], own[place], mirrored[place]
+                self.best = abs(self._keys[-1]) if self._keys else 0
         self._joined[0] = self._joined[1] = None

@@ -73,9 +73,15 @@ class Truth:
         return self.next_seq - len(self._log)
 
     def top(
-        self, tokens: tuple[str, str], ms: int, top: Top, hashes: tuple[str, str], *, since_ms: int
+        self,
+        tokens: tuple[str, str],
+        ms: int,
+        top: tuple[int, ...],
+        hashes: tuple[str, str],
+        *,
+        since_ms: int,
     ) -> None:
-        """A step ended at `ms`: `top` is outcome 0's, the hashes are both tokens'.
+        """A step ended at `ms`: `top` is outcome 0's, in the order of `Top`, the hashes are both tokens'.
 
         A market that opens with an old book is known since `since_ms` only.
         """

@@ -7,20 +7,17 @@ members, the dump and the REST answers have none.
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final
 
 from marketdata.decimals import MICROS, from_micros
 from marketdata.venue import last_trade_spelling
+from simulator.feed import Frame
 from simulator.synthetic.exchange import Market
-from simulator.synthetic.ladder import price_text
+from simulator.synthetic.ladder import price_text, size_text
 from simulator.synthetic.steps import Fill, Step
 
-
-class Message(NamedTuple):
-    """One frame of a step; `custom` ones go to clients with the custom features."""
-
-    data: bytes
-    custom: bool = False
+BESTS_KEPT: Final = 16_384
 
 
 class Wire:
@@ -34,17 +31,20 @@ class Wire:
     Attributes:
         ms: timestamp of the last step, or of the last trade told.
         hashes: of both tokens at the last step, which was at `book_ms`.
+        key: whom its frames concern.
     """
 
-    __slots__ = ("_flips", "_heads", "_seen", "_starts", "_tail", "book_ms", "hashes", "market", "ms")
+    __slots__ = ("_flips", "_heads", "_seen", "_starts", "_tail", "book_ms", "hashes", "key", "market", "ms")
 
     def __init__(self, market: Market, *, flips_last_trade: bool, ms: int) -> None:
         self.market = market
         self.ms = self.book_ms = ms
         condition_id = market.listing.condition_id
+        self.key = frozenset((condition_id,))
         self._flips = flips_last_trade
         self._heads = tuple(
-            f'{{"market":"{condition_id}","asset_id":"{token}","timestamp":"' for token in market.listing.tokens
+            f'{{"market":"{condition_id}","asset_id":"{token}","timestamp":"'
+            for token in market.listing.tokens
         )
         self._starts = tuple(f'"asset_id":"{token}", ' for token in market.listing.tokens)
         self._tail = ""
@@ -82,7 +82,7 @@ class Wire:
         """A token's book as `/book` answers it."""
         return (self._head(outcome) + self._tail[2:]).encode()
 
-    def messages(self, step: Step, now_ms: int, *, swapped: bool = False, early: bool = False) -> list[Message]:
+    def messages(self, step: Step, now_ms: int, *, swapped: bool = False, early: bool = False) -> list[Frame]:
         """The frames of a step that was just made, in order.
 
         Args:
@@ -94,15 +94,15 @@ class Wire:
             self.refresh()
         self._stamp(now_ms)
         own = self.market.best()
-        bests = _spelt(*own), _spelt(MICROS - own[1] if own[1] else 0, MICROS - own[0] if own[0] else 0)
+        bests = _spelt(*own)
         told = self._best(bests) if own != step.best_before else []
         found = told if early else []
         found += [*self._ticks(step), *self._changes(step, bests, swapped)]
         if step.shows_books:
-            found += [Message(self._book(outcome)) for outcome in (0, 1)]
+            found += [Frame(self._book(outcome), self.key) for outcome in (0, 1)]
         return found if early else found + told
 
-    def trade(self, fill: Fill, taker_buys: bool, outcome: int, ms: int, transaction: str) -> bytes:
+    def trade(self, fill: Fill, taker_buys: bool, outcome: int, ms: int, transaction: str) -> Frame:
         """The last_trade_price message.
 
         Args:
@@ -113,12 +113,13 @@ class Wire:
         self.ms = max(ms, self.ms)
         price = MICROS - fill.price if outcome else fill.price
         side = "BUY" if taker_buys is (outcome == 0) else "SELL"
-        return (
+        data = (
             f'{{"market":"{self.market.listing.condition_id}", {self._starts[outcome]}'
             f'"price":"{price_text(price)}", "size":"{from_micros(fill.size)}", "fee_rate_bps":"0", '
             f'"side":"{side}", "timestamp":"{self.ms}", "event_type":"last_trade_price", '
             f'"transaction_hash":"0x{transaction}"}}'
-        ).encode()
+        )
+        return Frame(data.encode(), self.key)
 
     def _stamp(self, now_ms: int) -> None:
         ms = max(now_ms, self.ms)
@@ -156,7 +157,7 @@ class Wire:
 
     def _changes(
         self, step: Step, bests: tuple[tuple[str, str], tuple[str, str]], swapped: bool
-    ) -> list[Message]:
+    ) -> list[Frame]:
         (bid, ask), (other_bid, other_ask) = bests
         start, other_start = self._starts
         first, second = self.hashes
@@ -166,45 +167,47 @@ class Wire:
         tail = f'], "timestamp":"{self.ms}", "event_type":"price_change"}}'
         found = []
         for is_bid, price in step.levels:
-            size = from_micros(self.market.side(is_bid).total(price))
+            size = size_text(self.market.side(is_bid).total(price))
             here = f'{start}"price":"{price_text(price)}", "size":"{size}", "side":"'
             there = f'{other_start}"price":"{price_text(MICROS - price)}", "size":"{size}", "side":"'
             if is_bid:
                 pair = f"{here}BUY{end}", f"{there}SELL{other_end}"
             else:
                 pair = f"{there}BUY{other_end}", f"{here}SELL{end}"
-            found.append(Message(f"{head}{pair[0]}, {{{pair[1]}{tail}".encode()))
+            found.append(Frame(f"{head}{pair[0]}, {{{pair[1]}{tail}".encode(), self.key))
             if swapped:
                 swapped = False
-                found.append(Message(f"{head}{pair[1]}, {{{pair[0]}{tail}".encode()))
+                found.append(Frame(f"{head}{pair[1]}, {{{pair[0]}{tail}".encode(), self.key))
         return found
 
-    def _ticks(self, step: Step) -> list[Message]:
+    def _ticks(self, step: Step) -> list[Frame]:
         if not step.old_tick:
             return []
         return [
-            Message(
+            Frame(
                 (
                     f'{{"market":"{self.market.listing.condition_id}", {start}'
                     f'"old_tick_size":"{price_text(step.old_tick)}", '
                     f'"new_tick_size":"{price_text(self.market.tick)}", '
                     f'"timestamp":"{self.ms}", "event_type":"tick_size_change"}}'
-                ).encode()
+                ).encode(),
+                self.key,
             )
             for start in self._starts
         ]
 
-    def _best(self, bests: tuple[tuple[str, str], tuple[str, str]]) -> list[Message]:
+    def _best(self, bests: tuple[tuple[str, str], tuple[str, str]]) -> list[Frame]:
         bid, ask = self.market.best()
         spread = price_text((ask or MICROS) - bid)
         return [
-            Message(
+            Frame(
                 (
                     f'{{"market":"{self.market.listing.condition_id}", {start}"best_bid":"{best_bid}", '
                     f'"best_ask":"{best_ask}", "spread":"{spread}", "timestamp":"{self.ms}", '
                     f'"event_type":"best_bid_ask"}}'
                 ).encode(),
-                custom=True,
+                self.key,
+                custom_only=True,
             )
             for start, (best_bid, best_ask) in zip(self._starts, bests, strict=True)
         ]
@@ -220,6 +223,8 @@ class Wire:
         ).encode()
 
 
-def _spelt(bid: int, ask: int) -> tuple[str, str]:
-    """Best prices; "0" says that there are no bids, "1" that there are no asks."""
-    return price_text(bid), price_text(ask or MICROS)
+@lru_cache(maxsize=BESTS_KEPT)
+def _spelt(bid: int, ask: int) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Best bid and ask of both tokens; "0" says that there are no bids, "1" that there are no asks."""
+    ask = ask or MICROS
+    return (price_text(bid), price_text(ask)), (price_text(MICROS - ask), price_text(MICROS - bid))

@@ -101,7 +101,7 @@ class Hub:
         await socket.prepare(request)
         if request.transport is None:
             return socket
-        connection = Connection(socket, request.transport, self._outbox_bytes)
+        connection = Connection(socket, request.transport, request.protocol, self._outbox_bytes)
         self._connections.add(connection)
         writer = asyncio.create_task(connection.write(self._taken))
         try:
