@@ -87,6 +87,7 @@ class SyntheticFeed:
             "frames_total": None,
             "steps": self.floor.steps,
             "markets": len(self.floor.desks),
+            "venue_ms": int(self.floor.due_ms),
             "behind_ms": max(0, round(self._clock_ms() - self.floor.due_ms)),
             "skipped_ms": round(self._skipped_ms),
             "next_seq": self.floor.truth.next_seq,
