@@ -150,13 +150,13 @@ async def test_the_log_is_read_in_pages_and_says_what_it_forgot() -> None:
 
 
 async def test_planted_edges_are_told_and_stand_in_the_books() -> None:
-    async with playing(markets=60, edges_a_minute=600.0) as venue:
+    async with playing(markets=60, edges_a_minute=60.0) as venue:
 
         async def standing() -> list[dict[str, Any]]:
             venue_ms = (await venue.get("/control/status"))["venue_ms"]
             edges = await venue.get("/control/edges")
             return [
-                one for one in edges if one["from_ms"] < venue_ms - 200 and venue_ms + 500 < one["until_ms"]
+                one for one in edges if one["from_ms"] < venue_ms - 50 and venue_ms + 200 < one["until_ms"]
             ]
 
         await until(standing, "a planted edge stands")
