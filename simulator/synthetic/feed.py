@@ -147,7 +147,7 @@ class SyntheticFeed:
         return len(frames), sum(len(frame.data) for frame in frames)
 
     def _mind_the_gap(self, now_ms: float) -> None:
-        behind_ms = now_ms - self.floor.due_ms
+        behind_ms = now_ms - self.floor.next_ms
         if MAX_BEHIND_MS < behind_ms < float("inf"):
             self._skipped_ms += behind_ms
             self.floor.skip_to(now_ms)

@@ -121,6 +121,11 @@ class Floor:
         """When something happens next, Unix milliseconds."""
         return min(self._next_ms, self._trades[0][0]) if self._trades else self._next_ms
 
+    @property
+    def next_ms(self) -> float:
+        """When the next step is due; a trade may have to be told before."""
+        return self._next_ms
+
     def skip_to(self, now_ms: float) -> None:
         """Nothing happens before `now_ms`."""
         self._next_ms = max(self._next_ms, now_ms)

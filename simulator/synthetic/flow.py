@@ -62,7 +62,7 @@ class Trader:
         self.fair = fair
         self._random = random
         self._sizes = sizes
-        self._wanted = 10 + int(28 * liveliness * random.uniform(0.6, 1.2))
+        self._wanted = int((14 + 34 * liveliness) * random.uniform(0.7, 1.3))
         self._reach = 0.0
         self._pins: dict[tuple[Side, int], Order] = {}
         self._bound()
@@ -154,7 +154,7 @@ class Trader:
                 lowest_ask = max(lowest_ask, price // tick * tick + tick)
         self.highest_bid, self.lowest_ask = highest_bid, lowest_ask
         # Orders lie thinner on a fine grid, yet reach less far.
-        self._reach = 5.0 if tick >= COARSE_TICK else 14.0
+        self._reach = 9.0 if tick >= COARSE_TICK else 22.0
 
     def _fitting_tick(self) -> int:
         if self.market.listing.tick_micros != COARSE_TICK:

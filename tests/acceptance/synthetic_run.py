@@ -24,6 +24,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from marketdata.entries import Entry
 from marketdata.market import Market
 from tests.acceptance.synthetic_truth import Told, mistake, truth_of
 from tests.integration.worker.rig import Streams, until, verified
@@ -158,15 +159,12 @@ def compare(streams: Streams, rows: list[dict[str, Any]], outcome: Outcome) -> N
                 if winners.get(market.tokens[int(row.entry.note)]) != int(row.entry.note):
                     outcome.mistakes.append(f"{condition_id} resolved to {row.entry.note}")
         for index, token in enumerate(market.tokens):
-            found = [
-                Told(
-                    row.entry.kind,
-                    row.entry.venue_ms or 0,
-                    (row.entry.note,) if row.entry.kind == "tick" else row.quote,
-                )
+            told = [
+                row.entry
                 for row in entries
                 if row.entry.outcome == index and row.entry.kind in ("top", "trade", "tick")
             ]
+            found = [_told(entry) for entry in told]
             outcome.tokens += 1
             counts = Counter(one.kind for one in found)
             outcome.tops += counts["top"]
@@ -174,7 +172,8 @@ def compare(streams: Streams, rows: list[dict[str, Any]], outcome: Outcome) -> N
             outcome.ticks += counts["tick"]
             exact = set(truth.get(token, ()))
             outcome.mid_steps += sum(one.kind == "top" and one not in exact for one in found)
-            if reason := mistake(truth.get(token, []), found):
+            first_book_ms = told[0].recv_us // 1000 if told else 0
+            if reason := mistake(truth.get(token, []), found, first_book_ms):
                 outcome.mistakes.append(f"{condition_id} {market.slug} token {index}: {reason}")
 
 
@@ -229,24 +228,32 @@ async def collect_once(http: aiohttp.ClientSession, url: str, rows: list[dict[st
             return
 
 
+def _told(entry: Entry) -> Told:
+    quote = entry.bid, entry.bid_size, entry.ask, entry.ask_size
+    return Told(entry.kind, entry.venue_ms or 0, (entry.note,) if entry.kind == "tick" else quote)
+
+
 def _live(streams: Streams, markets: int) -> bool:
     word = streams.status("w1")
     return bool(word and word["tokens_live"] == word["tokens"] >= 2 * markets)
 
 
 def _caught_up(streams: Streams, rows: list[dict[str, Any]]) -> bool:
-    last: dict[str, Told] = {}
+    """Whether the last top, and the last trade, of each token are told."""
+    truth = truth_of(rows)
     ended = {row["token"] for row in rows if row["kind"] == "resolved"}
-    for token, told in truth_of(rows).items():
-        last[token] = next(one for one in reversed(told) if one.kind == "top")
     for condition_id, entries in streams.by_market().items():
         market = _market(streams, condition_id)
         if ended & {*market.tokens}:
             continue
         for index, token in enumerate(market.tokens):
-            tops = [row for row in entries if row.entry.outcome == index and row.entry.kind == "top"]
-            if not tops or tops[-1].quote != last[token].values:
-                return False
+            found = [_told(row.entry) for row in entries if row.entry.outcome == index]
+            for kind in ("top", "trade"):
+                due = next((one for one in reversed(truth[token]) if one.kind == kind), None)
+                last = next((one for one in reversed(found) if one.kind == kind), None)
+                # A token's last trade may lie before its subscription; then it is never told.
+                if due and (last.values != due.values if last else kind == "top"):
+                    return False
     return True
 
 

@@ -36,12 +36,13 @@ def truth_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Told]]:
     return found
 
 
-def mistake(truth: Sequence[Told], found: Sequence[Told]) -> str:
+def mistake(truth: Sequence[Told], found: Sequence[Told], first_book_ms: int) -> str:
     """The first difference between what was true of a token and what its stream tells; empty if there is none.
 
     Args:
         truth: of the token, from some time before its subscription to the end.
         found: its tops, trades and ticks in the stream; the first is the top of its first book.
+        first_book_ms: when the first book was received: trades of before were told before the subscription.
     """
     if not found:
         return "" if not truth else "nothing was told"
@@ -56,16 +57,23 @@ def mistake(truth: Sequence[Told], found: Sequence[Told]) -> str:
     reasons = []
     # Two steps of one millisecond may end alike; then each may be the one that the first book showed.
     for start in starts:
-        reason = _follow(truth[start + 1 :], found[1:], first.values)
+        reason = _follow(_since(truth[start + 1 :], first_book_ms), found[1:], first.values)
         if not reason:
             return ""
         reasons.append(reason)
     return reasons[0]
 
 
+def _since(truth: Sequence[Told], first_book_ms: int) -> Sequence[Told]:
+    """Without the trades that were told after the last step before the subscription, and before it."""
+    place = 0
+    while place < len(truth) and truth[place].kind == "trade" and truth[place].venue_ms <= first_book_ms:
+        place += 1
+    return truth[place:]
+
+
 def _follow(truth: Sequence[Told], found: Sequence[Told], shown: tuple[str, ...]) -> str:
     place = 0
-    subscribed = False
     for one in found:
         while True:
             while place < len(truth) and truth[place].kind == "top" and truth[place].values == shown:
@@ -74,7 +82,7 @@ def _follow(truth: Sequence[Told], found: Sequence[Told], shown: tuple[str, ...]
                 return f"{one} is told, and nothing happened"
             due = truth[place]
             if one == due:
-                place, subscribed = place + 1, True
+                place += 1
                 shown = one.values if one.kind == "top" else shown
                 break
             if (
@@ -82,12 +90,8 @@ def _follow(truth: Sequence[Told], found: Sequence[Told], shown: tuple[str, ...]
                 and one.venue_ms == due.venue_ms
                 and _prices(one) == _prices(due)
             ):
-                subscribed, shown = True, one.values
+                shown = one.values
                 break
-            if due.kind == "trade" and not subscribed:
-                # Told after the last step before the subscription, and before the subscription itself.
-                place += 1
-                continue
             return f"{one} is told where {due} is due"
     missing = [due for due in truth[place:] if due.kind != "top" or due.values != shown]
     return f"{missing[0]} is missing" if missing else ""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.synthetic_run import run
-from tests.acceptance.synthetic_truth import Told, mistake
+from tests.acceptance.synthetic_truth import Told
+from tests.acceptance.synthetic_truth import mistake as mistake_since
 
 TRUTH = [
     Told("top", 10, ("0.4", "5", "0.6", "7")),
@@ -19,6 +20,10 @@ TRUTH = [
     Told("top", 13, ("0.5", "9", "0.6", "7")),
 ]
 NEEDED = [TRUTH[0], TRUTH[1], TRUTH[3], TRUTH[4], TRUTH[5]]
+
+
+def mistake(truth: list[Told], found: list[Told]) -> str:
+    return mistake_since(truth, found, first_book_ms=10)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
@@ -44,8 +49,12 @@ def test_a_top_inside_a_step_may_have_another_size() -> None:
     assert "where" in mistake(TRUTH, [*NEEDED[:2], wrong, *NEEDED[2:]])
 
 
-def test_a_stream_may_begin_after_a_trade_was_told() -> None:
-    assert mistake(TRUTH, [NEEDED[0], *NEEDED[2:]]) == ""
+def test_a_trade_that_was_told_before_the_subscription_is_not_missed() -> None:
+    found = [NEEDED[0], *NEEDED[2:]]
+    assert mistake_since(TRUTH, found, first_book_ms=11) == ""
+    assert "due" in mistake_since(TRUTH, found, first_book_ms=10)
+    assert mistake_since(TRUTH[:2], found[:1], first_book_ms=11) == ""
+    assert "missing" in mistake_since(TRUTH[:2], found[:1], first_book_ms=10)
 
 
 @pytest.mark.parametrize("place", [2, 3, 4])
