@@ -88,7 +88,7 @@ class SimulateSettings(SyntheticArguments):
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         if self.capture and self.synthetic:
-            raise CrossedError("capture", "excludes", "synthetic")
+            raise CrossedError("capture", "play one or the other", "synthetic")
         return self
 
     @property
