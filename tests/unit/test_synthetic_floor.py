@@ -111,7 +111,7 @@ def test_activity_is_a_few_hot_markets_and_a_long_quiet_tail(seed: int) -> None:
 
 def test_a_resolved_market_leaves_nothing_behind() -> None:
     floor = opened(11, markets=12, rate=50)
-    gone = []
+    gone: list[str] = []
     while not gone and floor.due_ms < START_MS + 900_000:
         for frame in floor.act():
             if b'"market_resolved"' in frame.data:
