@@ -12,7 +12,7 @@ from marketdata.clock import now_ms
 from simulator.feed import Audience
 from simulator.synthetic.floor import Floor
 
-FRAMES_A_TURN: Final = 64
+FRAMES_A_TURN: Final = 256
 """After so many frames without a wait others get their turn."""
 
 BYTES_A_TURN: Final = 256 * 1024
