@@ -10,11 +10,11 @@ from pydantic import model_validator
 from consumers.tail.settings import TailSettings
 from consumers.verify.settings import VerifySettings
 from marketdata.settings import CommandSettings, CrossedError, RedisSettings, argument
-from simulator.settings import CaptureFile, SimulateSettings
+from simulator.settings import SYNTHETIC_ONLY, CaptureFile, SimulateSettings, SyntheticArguments
 from worker.settings import WorkerSettings
 
 
-class UpSettings(WorkerSettings):
+class UpSettings(SyntheticArguments, WorkerSettings):
     """Runs everything in this terminal: a worker, a private Redis where none is named, and the dashboard."""
 
     venue: Literal["live", "simulated"] = argument(
@@ -22,7 +22,7 @@ class UpSettings(WorkerSettings):
     )
     capture: tuple[CaptureFile, ...] = argument(
         (),
-        "Captures that the simulated venue plays in a loop; without any: a recording of its own.",
+        "Captures that the simulated venue plays in a loop; without any it is synthetic.",
         allowed="one or more files",
         metavar="FILE",
     )
@@ -37,12 +37,27 @@ class UpSettings(WorkerSettings):
         if given.get("venue") != "simulated":
             return given
         # Recordings hold tokens without any book; a stand-in need not be waited for as long as the venue.
-        return {"redis_url": "embedded://demo", "first_book_timeout_s": 3} | given
+        apart: dict[str, Any] = {"redis_url": "embedded://demo", "first_book_timeout_s": 3}
+        markets = given.get("markets")
+        if isinstance(markets, str | int) and str(markets).isdigit():
+            # Whoever asks for that many markets wants to see them, those that follow the short ones included.
+            room = 2 * int(markets)
+            apart |= {"max_markets": max(500, room), "max_connections": max(40, room // 20)}
+        return apart | given
 
     @model_validator(mode="after")
     def _capture_needs_simulated(self) -> Self:
         if self.capture and self.venue != "simulated":
             raise CrossedError("capture", "only the simulated venue plays captures", "venue")
+        return self
+
+    @model_validator(mode="after")
+    def _synthetic_needs_synthetic(self) -> Self:
+        for field in SYNTHETIC_ONLY:
+            if field in self.model_fields_set and self.venue != "simulated":
+                raise CrossedError(field, "belongs to the simulated venue", "venue")
+            if field in self.model_fields_set and self.capture:
+                raise CrossedError(field, "means nothing to recordings", "capture")
         return self
 
 

@@ -7,12 +7,10 @@ venue is an Audience wrapped around the real one; another source of data is anot
 from __future__ import annotations
 
 from collections.abc import Callable, KeysView, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One text frame and whom it concerns.
 
     Attributes:

@@ -1,15 +1,23 @@
-"""`bookstream simulate`: recordings behind the venue's face, until told to stop."""
+"""`bookstream simulate`: recordings or a synthetic market behind the venue's face, until told to stop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from aiohttp import web
+
+from marketdata.clock import now_ms
 from marketdata.errors import SettingsError
 from simulator.captured.capture import load_capture
 from simulator.captured.feed import CapturedFeed
 from simulator.feed import Feed
+from simulator.synthetic.control import Control
+from simulator.synthetic.feed import SyntheticFeed
+from simulator.synthetic.floor import Floor
+from simulator.synthetic.truth import KEPT_S, Truth
+from simulator.synthetic.world import SyntheticWorld
 from simulator.venue.server import VenueServer
 
 
@@ -47,11 +55,77 @@ async def run(
     )
 
 
+async def run_synthetic(
+    *,
+    host: str,
+    port: int,
+    markets: int,
+    rate: float,
+    seed: int,
+    edges_a_minute: float = 0,
+    start_ms: int | None = None,
+    truth_s: float = KEPT_S,
+    stop: asyncio.Event,
+    on_ready: Callable[[str], None],
+) -> None:
+    """Serves a synthetic venue until `stop` is set.
+
+    Args:
+        host, port: to listen on; port 0 takes a free one.
+        markets: open at the start; short ones are followed by others.
+        rate: messages a second over all markets, best_bid_ask included; 0: flat out, from the first subscription on.
+        seed: of everything random.
+        edges_a_minute: planted arbitrage; without it there is none.
+        start_ms: when the venue began, Unix milliseconds: a venue that is started again has the same markets, as
+            they would be by now. None: it begins now.
+        truth_s: how long `/control/truths` remembers.
+        stop, on_ready: as for `run`.
+
+    Raises:
+        SettingsError: an address that cannot be listened on.
+    """
+    feed = synthetic_feed(
+        markets=markets,
+        rate=rate,
+        seed=seed,
+        edges_a_minute=edges_a_minute,
+        start_ms=start_ms,
+        truth_s=truth_s,
+    )
+    await serve(feed, controls=Control(feed).routes(), host=host, port=port, stop=stop, on_ready=on_ready)
+
+
+def synthetic_feed(
+    *,
+    markets: int,
+    rate: float,
+    seed: int,
+    edges_a_minute: float = 0,
+    start_ms: int | None = None,
+    truth_s: float = KEPT_S,
+) -> SyntheticFeed:
+    """A synthetic venue as of now; arguments as for `run_synthetic`."""
+    here_ms = now_ms()
+    began_ms = here_ms if start_ms is None else min(start_ms, here_ms)
+    world = SyntheticWorld(markets=markets, seed=seed, start_ms=began_ms, edges_per_minute=edges_a_minute)
+    # Nobody saw what happened meanwhile; the books of now are made below.
+    before = world.advance(here_ms)
+    floor = Floor(world, rate=rate, seed=seed, start_ms=here_ms, truth=Truth(kept_s=truth_s), before=before)
+    told = {"seed": seed, "rate": rate, "edges_a_minute": edges_a_minute, "start_ms": began_ms}
+    return SyntheticFeed(floor, flat_out=rate == 0, told=told)
+
+
 async def serve(
-    feed: Feed, *, host: str, port: int, stop: asyncio.Event, on_ready: Callable[[str], None]
+    feed: Feed,
+    *,
+    controls: Iterable[web.RouteDef] = (),
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    on_ready: Callable[[str], None],
 ) -> None:
     """Puts the venue's face before a feed and lets it play, until `stop` is set or the feed fails."""
-    server = VenueServer(feed)
+    server = VenueServer(feed, controls=controls)
     async with server.listening(host, port) as url:
         on_ready(url)
         play = asyncio.create_task(feed.play(server.hub))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, model_validator
 
-from marketdata.settings import CommandSettings, argument
+from marketdata.settings import CommandSettings, CrossedError, argument
 
 _LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/\[\]]+)):(?P<port>[0-9]{1,5})")
 
@@ -35,8 +35,30 @@ CaptureFile = Annotated[Path, AfterValidator(_existing_file)]
 """A recording that is there."""
 
 
-class SimulateSettings(CommandSettings):
-    """Plays captured traffic as the venue would send it, on a port of this machine."""
+class SyntheticArguments(CommandSettings):
+    """What a synthetic venue is made of."""
+
+    markets: int = argument(60, "Open markets of the synthetic venue.", ge=4, le=20_000)
+    rate: float = argument(
+        500, "Messages a second of the synthetic venue, over all markets; 0 flat out.", ge=0, le=1_000_000
+    )
+    seed: int | None = argument(
+        None,
+        "Decides all that is random in the synthetic venue; without it: another one each time, which is told.",
+        ge=0,
+        le=2**63 - 1,
+    )
+    edges: float = argument(
+        0, "Arbitrage edges planted a minute; 0: the synthetic venue has none.", ge=0, le=6_000
+    )
+
+
+SYNTHETIC_ONLY: Final = tuple(SyntheticArguments.__annotations__)
+"""Arguments that mean nothing to recordings."""
+
+
+class SimulateSettings(SyntheticArguments):
+    """Stands in for the venue on a port of this machine: a synthetic market, or captured traffic."""
 
     listen: Annotated[str, AfterValidator(_checked_listen)] = argument(
         "127.0.0.1:8787",
@@ -44,14 +66,30 @@ class SimulateSettings(CommandSettings):
         allowed="HOST:PORT, with a port from 0 to 65535",
         metavar="HOST:PORT",
     )
+    synthetic: bool = argument(False, "Make up markets, orders and trades.")
     capture: tuple[CaptureFile, ...] = argument(
         (),
-        "Captures of the market channel to play, plain or .gz; at least one.",
+        "Captures of the market channel to play, plain or .gz.",
         allowed="one or more files",
         metavar="FILE",
     )
     speed: float = argument(1, "1 plays at the pace of the recording, 2 twice as fast, 0 flat out.", ge=0)
     loop: bool = argument(False, "Begin again at the end.")
+    start_ms: int | None = argument(
+        None,
+        "When the synthetic venue began, Unix milliseconds; with its seed it names the same markets again.",
+        ge=1_000_000_000_000,
+        le=4_000_000_000_000,
+    )
+    truth_s: float = argument(
+        900, "How long the synthetic venue remembers what was true, in seconds.", gt=0, le=86_400
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.capture and self.synthetic:
+            raise CrossedError("capture", "play one or the other", "synthetic")
+        return self
 
     @property
     def host(self) -> str:

@@ -1,4 +1,4 @@
-"""A small writer of market streams for tests of readers: the demo's markets, legal entries, wake-ups."""
+"""A small writer of market streams for tests of readers: made-up markets, legal entries, wake-ups."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import redis
 from marketdata.entries import Entry, EntryId, GapCause, Kind, gap_note
 from marketdata.keys import Keys
 from marketdata.market import Market, market_from_gamma
-from simulator.captured.capture import load_capture
-from simulator.captured.feed import CapturedFeed
-from simulator.data import demo_recording
+from simulator.synthetic.listing import Shown
+from simulator.synthetic.world import SyntheticWorld
 
 FIRST_MS = 1_700_000_000_000
 
 
 @cache
 def demo_markets() -> tuple[Market, ...]:
-    """The twelve markets of the recording that comes with the package."""
-    feed = CapturedFeed([load_capture(demo_recording())], speed=1, loop=False)
-    return tuple(market_from_gamma(row, event, 64) for event in feed.events() for row in event["markets"])
+    """Twelve markets of a synthetic world."""
+    world = SyntheticWorld(1, FIRST_MS, markets=12)
+    events = world.events(lambda _: Shown(None, None, None, 10_000))
+    return tuple(market_from_gamma(row, event, 64) for event in events for row in event["markets"])
 
 
 class StreamWriter:

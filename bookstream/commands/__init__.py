@@ -13,7 +13,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "worker": "read the venue's order books and write them to Redis Streams",
     "tail": "print the entries of markets as they are written",
     "verify": "prove that nothing is missing, doubled or out of order in the streams",
-    "simulate": "stand in for the venue: play captured traffic on a port of this machine",
+    "simulate": "stand in for the venue: a synthetic market or captured traffic",
     "redis-url": "print where other programs reach the Redis that is in use",
     "config": "show all settings in force, and where each comes from",
     "version": "print the version",

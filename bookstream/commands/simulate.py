@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 
 from bookstream.commands.common import run_command
@@ -16,18 +17,35 @@ def main(argv: Sequence[str]) -> int:
 
 
 async def _body(settings: SimulateSettings, stop: asyncio.Event) -> int:
-    if not settings.capture:
-        raise SettingsError("--capture must be given: one or more files of captured traffic")
-    from simulator.service import run
+    if not (settings.capture or settings.synthetic):
+        raise SettingsError("--synthetic or --capture FILE must be given: what to play")
+    from simulator.service import run, run_synthetic
 
-    await run(
-        host=settings.host,
-        port=settings.port,
-        captures=settings.capture,
-        speed=settings.speed,
-        loop=settings.loop,
-        stop=stop,
+    def say(url: str) -> None:
         # A program that started this one waits for the line, so it may not linger in a buffer.
-        on_ready=lambda url: print(url, flush=True),
-    )
+        print(url, flush=True)
+
+    if settings.synthetic:
+        await run_synthetic(
+            host=settings.host,
+            port=settings.port,
+            markets=settings.markets,
+            rate=settings.rate,
+            seed=secrets.randbits(32) if settings.seed is None else settings.seed,
+            edges_a_minute=settings.edges,
+            start_ms=settings.start_ms,
+            truth_s=settings.truth_s,
+            stop=stop,
+            on_ready=say,
+        )
+    else:
+        await run(
+            host=settings.host,
+            port=settings.port,
+            captures=settings.capture,
+            speed=settings.speed,
+            loop=settings.loop,
+            stop=stop,
+            on_ready=say,
+        )
     return 0

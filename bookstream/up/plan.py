@@ -8,22 +8,40 @@ from urllib.parse import urlsplit
 
 from bookstream.facts import facts_of, spelled
 from bookstream.settings import UpSettings
-from simulator.data import demo_recording
 from worker.settings import WorkerSettings
 
 ANY_PORT = "127.0.0.1:0"
 
 
-def simulator_arguments(address: str | None, captures: Sequence[Path] = ()) -> list[str]:
+def synthetic_arguments(settings: UpSettings, seed: int, start_ms: int) -> list[str]:
+    """The part of the simulator's command line that makes it play a synthetic market.
+
+    With the seed and the start it is the same venue also in its next life.
+    """
+    given = {
+        "markets": settings.markets,
+        "rate": settings.rate,
+        "seed": seed,
+        "edges": settings.edges,
+        "start-ms": start_ms,
+    }
+    return ["--synthetic", *(word for name, value in given.items() for word in (f"--{name}", spelled(value)))]
+
+
+def capture_arguments(captures: Sequence[Path]) -> list[str]:
+    """The part of the simulator's command line that makes it play recordings, again and again."""
+    return ["--loop", "--capture", *(str(path.absolute()) for path in captures)]
+
+
+def simulator_arguments(address: str | None, played: Sequence[str]) -> list[str]:
     """The simulator's command line.
 
     Args:
-        captures: what to play; without any: the recording that comes with the package.
         address: its base URL in an earlier life, so that the worker finds it again; None: the system chooses.
+        played: what to play, from one of the two above.
     """
     listen = urlsplit(address).netloc if address else ANY_PORT
-    played = [str(path.absolute()) for path in captures or (demo_recording(),)]
-    return ["simulate", "--listen", listen, "--loop", "--capture", *played]
+    return ["simulate", "--listen", listen, *played]
 
 
 def simulated_venue(address: str) -> dict[str, str]:

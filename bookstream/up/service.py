@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import socket
 import sys
 from collections.abc import Coroutine
@@ -17,7 +18,13 @@ from rich.console import Console
 from bookstream.settings import UpSettings
 from bookstream.up.child import Child
 from bookstream.up.logs import ChildLog, say_on_stderr
-from bookstream.up.plan import simulated_venue, simulator_arguments, worker_environ
+from bookstream.up.plan import (
+    capture_arguments,
+    simulated_venue,
+    simulator_arguments,
+    synthetic_arguments,
+    worker_environ,
+)
 from bookstream.up.screen import LiveScreen, ProgressScreen, Screen
 from bookstream.up.totals import Totals
 from consumers.streams import scan_streams
@@ -113,6 +120,12 @@ class Up:
         self._first = EntryId(now_ms(), 0)
         self._address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._venue: dict[str, str] = {}
+        self._seed = secrets.randbits(32) if settings.seed is None else settings.seed
+        self._played = (
+            capture_arguments(settings.capture)
+            if settings.capture
+            else synthetic_arguments(settings, self._seed, self._first.ms)
+        )
         self._logs = {
             name: ChildLog(None) if logs_on_stderr else ChildLog.in_data_folder(name)
             for name in ("simulator", "worker")
@@ -120,7 +133,7 @@ class Up:
         self._simulator = Child(
             "simulator",
             lambda: simulator_arguments(
-                self._address.result() if self._address.done() else None, self._settings.capture
+                self._address.result() if self._address.done() else None, self._played
             ),
             os.environ,
             self._logs["simulator"],
@@ -136,6 +149,8 @@ class Up:
         with self._screen:
             try:
                 if self._settings.venue == "simulated":
+                    if not self._settings.capture:
+                        self._screen.say(f"the synthetic venue's seed is {self._seed}")
                     watched.add(asyncio.create_task(self._simulator.keep_running()))
                     await _first_of(watched, self._simulator_ready())
                 if not self._stop.is_set():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, KeysView
+from collections.abc import Callable, Collection, KeysView
 from contextlib import suppress
 from typing import Final
 
@@ -37,6 +37,7 @@ class Hub:
         self._room_bytes = min(ROOM_BYTES, outbox_bytes // 2)
         self._stuck_s = stuck_s
         self._connections: set[Connection] = set()
+        self._listeners: dict[str, dict[Connection, None]] = {}
         self._watched: Counter[str] = Counter()
         self._accepted = 0
         self._changed = asyncio.Condition()
@@ -58,12 +59,18 @@ class Hub:
             await self._changed.wait_for(condition)
 
     def publish(self, frame: Frame) -> None:
-        for connection in tuple(self._connections):
+        for connection in self._concerned(frame):
             wants = connection.subscription
-            if not wants.accepted or (frame.custom_only and not wants.custom):
-                continue
-            if frame.everywhere or not frame.markets.isdisjoint(connection.markets):
+            if wants.accepted and (wants.custom or not frame.custom_only):
                 self._queue(connection, frame.data)
+
+    def _concerned(self, frame: Frame) -> Collection[Connection]:
+        if frame.everywhere:
+            return tuple(self._connections)
+        if len(frame.markets) == 1:
+            (market,) = frame.markets
+            return self._listeners.get(market, ())
+        return {one for market in frame.markets for one in self._listeners.get(market, ())}
 
     async def room(self) -> None:
         await asyncio.sleep(0)
@@ -94,7 +101,7 @@ class Hub:
         await socket.prepare(request)
         if request.transport is None:
             return socket
-        connection = Connection(socket, request.transport, self._outbox_bytes)
+        connection = Connection(socket, request.transport, request.protocol, self._outbox_bytes)
         self._connections.add(connection)
         writer = asyncio.create_task(connection.write(self._taken))
         try:
@@ -125,7 +132,9 @@ class Hub:
         for token_id in answer.added:
             self._watched[token_id] += 1
             if (market := self._feed.market_of(token_id)) is not None:
+                connection.market_of[token_id] = market
                 connection.markets[market] += 1
+                self._listeners.setdefault(market, {})[connection] = None
         self._release(connection, answer.removed)
         if answer.text is not None:
             self._queue(connection, answer.text.encode())
@@ -135,12 +144,17 @@ class Hub:
 
     def _release(self, connection: Connection, tokens: tuple[str, ...]) -> None:
         for token_id in tokens:
-            market = self._feed.market_of(token_id)
+            market = connection.market_of.pop(token_id, None)
             for counter, key in ((self._watched, token_id), (connection.markets, market)):
                 if key is not None:
                     counter[key] -= 1
                     if counter[key] <= 0:
                         del counter[key]
+            if market is not None and market not in connection.markets:
+                listeners = self._listeners[market]
+                del listeners[connection]
+                if not listeners:
+                    del self._listeners[market]
 
     def _queue(self, connection: Connection, data: bytes) -> None:
         if not connection.queue(data):

@@ -140,6 +140,7 @@ def clob_market(row: Row) -> dict[str, Any]:
         "market_slug": row["slug"],
         "end_date_iso": row["endDate"],
         "neg_risk": row["negRisk"],
+        "maker_base_fee": row["makerBaseFee"],
         "taker_base_fee": row["takerBaseFee"],
         "tokens": [
             {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -22,13 +22,22 @@ class VenueServer:
 
     Args:
         feed: what the venue knows and plays.
+        controls: more paths, of the feed's own.
         outbox_bytes: a client that leaves this much unread is cut.
         stuck_s: a client that takes nothing for this long while a flat-out feed waits is cut.
     """
 
-    def __init__(self, feed: Feed, *, outbox_bytes: int = OUTBOX_BYTES, stuck_s: float = STUCK_S) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        *,
+        controls: Iterable[web.RouteDef] = (),
+        outbox_bytes: int = OUTBOX_BYTES,
+        stuck_s: float = STUCK_S,
+    ) -> None:
         self.hub = Hub(feed, outbox_bytes=outbox_bytes, stuck_s=stuck_s)
         self._feed = feed
+        self._controls = tuple(controls)
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[str]:
@@ -38,7 +47,7 @@ class VenueServer:
             SettingsError: the address cannot be listened on.
         """
         app = web.Application()
-        app.add_routes(Rest(self._feed).routes())
+        app.add_routes([*Rest(self._feed).routes(), *self._controls])
         app.add_routes(
             [
                 web.get("/ws/market", self.hub.handle),

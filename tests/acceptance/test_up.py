@@ -49,7 +49,8 @@ class Run:
     def __init__(self, folder: Path, *flags: str) -> None:
         self.mark = secrets.token_hex(8)
         self.said: list[str] = []
-        self.arguments = (sys.executable, "-m", "bookstream", "up", "--venue", "simulated", *flags)
+        venue = ("--venue", "simulated", "--markets", "12", "--seed", "7")
+        self.arguments = (sys.executable, "-m", "bookstream", "up", *venue, *flags)
         self.environ = {**os.environ, "BOOKSTREAM_DATA_DIR": str(folder), MARK: self.mark}
         self._folder = folder
         self.process: asyncio.subprocess.Process | None = None

@@ -122,7 +122,7 @@ def test_what_the_terminal_cannot_show_is_a_question_mark() -> None:
             ["worker", "--max-markets", "x"],
             "bookstream worker: --max-markets is 'x'; allowed: a whole number from 1",
         ),
-        (["simulate"], "bookstream simulate: --capture must be given"),
+        (["simulate"], "bookstream simulate: --synthetic or --capture FILE must be given"),
         (["config", "tial"], "bookstream config: no command 'tial' has settings; did you mean tail?"),
         (["config", "--max-markets", "1"], "bookstream config: flags go after the name of a command"),
     ],

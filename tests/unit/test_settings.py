@@ -305,6 +305,29 @@ def test_a_simulated_venue_gets_a_redis_of_its_own() -> None:
     assert UpSettings(venue="simulated", redis_url="unix:///x").redis_url == "unix:///x"
 
 
+def test_many_simulated_markets_are_followed_and_not_left_out() -> None:
+    assert read("up", "--venue", "simulated").settings.max_markets == 500
+    many = read("up", "--venue", "simulated", "--markets", "3000").settings
+    assert many.max_markets >= 3_000
+    assert many.max_connections * many.tokens_per_connection >= 2 * 3_000
+    told = read("up", "--venue", "simulated", "--markets", "3000", "--max-markets", "10").settings
+    assert told.max_markets == 10
+
+
+@pytest.mark.parametrize("flag", ["--markets", "--rate", "--seed", "--edges"])
+def test_what_only_the_synthetic_venue_has_is_refused_elsewhere(flag: str) -> None:
+    with pytest.raises(SettingsError, match=f"{flag} is 5 .*simulated venue"):
+        read("up", flag, "5")
+    with pytest.raises(SettingsError, match=f"{flag} is 5 .*nothing to recordings"):
+        read("up", "--venue", "simulated", "--capture", __file__, flag, "5")
+    assert read("up", "--venue", "simulated", flag, "5").settings
+
+
+def test_a_simulator_plays_one_thing() -> None:
+    with pytest.raises(SettingsError, match="one or the other"):
+        read("simulate", "--synthetic", "--capture", __file__)
+
+
 @pytest.mark.parametrize("command", MODELS)
 def test_every_setting_says_what_it_is(command: str) -> None:
     for field, facts in facts_of(MODELS[command]).items():

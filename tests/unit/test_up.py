@@ -8,9 +8,16 @@ from typing import Any
 
 import pytest
 
+from bookstream.loading import load
 from bookstream.settings import UpSettings
 from bookstream.up.logs import ChildLog
-from bookstream.up.plan import simulated_venue, simulator_arguments, worker_environ
+from bookstream.up.plan import (
+    capture_arguments,
+    simulated_venue,
+    simulator_arguments,
+    synthetic_arguments,
+    worker_environ,
+)
 from bookstream.up.restarts import FIRST_DELAY_S, LONGEST_DELAY_S, PROVEN_AFTER_S, Restarts
 from bookstream.up.screen import progress
 from bookstream.up.totals import Totals
@@ -60,12 +67,31 @@ def test_deaths_in_a_row_wait_longer_and_a_good_life_is_forgiven() -> None:
 
 
 def test_a_simulator_keeps_its_address() -> None:
-    first = simulator_arguments(None)
-    assert first[:3] == ["simulate", "--listen", "127.0.0.1:0"]
-    again = simulator_arguments("http://127.0.0.1:4711")
+    assert simulator_arguments(None, ["--synthetic"]) == [
+        "simulate",
+        "--listen",
+        "127.0.0.1:0",
+        "--synthetic",
+    ]
+    again = simulator_arguments("http://127.0.0.1:4711", ["--synthetic"])
     assert again[:3] == ["simulate", "--listen", "127.0.0.1:4711"]
-    settings = SimulateSettings(listen=again[2], capture=(again[-1],))  # type: ignore[arg-type]
-    assert settings.port == 4711
+    assert load(SimulateSettings, again[1:], "test").settings.port == 4711
+
+
+def test_the_simulator_is_told_what_up_was_told() -> None:
+    told = UpSettings(venue="simulated", markets=12, rate=0.5, edges=6)
+    simulator = load(SimulateSettings, synthetic_arguments(told, 2**40, NOW_MS), "test").settings
+    assert simulator.synthetic
+    assert (simulator.markets, simulator.rate, simulator.seed, simulator.edges) == (12, 0.5, 2**40, 6)
+    assert simulator.start_ms == NOW_MS
+
+
+def test_recordings_are_played_in_a_loop_from_wherever_up_was_called() -> None:
+    here = Path(__file__).relative_to(Path.cwd())
+    simulator = load(SimulateSettings, capture_arguments([here]), "test").settings
+    assert simulator.loop
+    assert not simulator.synthetic
+    assert simulator.capture == (Path(__file__),)
 
 
 def test_a_worker_gets_what_up_was_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""A client of strangers reads the simulator. In an environment of its own; pytest does not collect it."""
