@@ -244,7 +244,8 @@ class Stage:
         return unique
 
     def _hex(self, name: str) -> str:
-        return hashlib.sha256(f"{self.seed} {name}".encode()).hexdigest()
+        # With the start: a venue of the same seed on another day lists other markets, and an id is never used twice.
+        return hashlib.sha256(f"{self.seed} {self.start_ms} {name}".encode()).hexdigest()
 
     def _token(self, serial: int, outcome: int, version: Version) -> str:
         floor = _TOKEN_FLOORS[version]
