@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import logging
 import os
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable, Generator, Mapping
 
 import hypothesis
 import pytest
+import structlog
 
 from bookstream.facts import facts_of
 from bookstream.settings import MODELS
@@ -52,6 +54,17 @@ def pytest_configure(config: pytest.Config) -> None:
                 ancestor.model_config["env_file"] = None
         for facts in facts_of(model).values():
             os.environ.pop(facts.env, None)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Generator[None]:
+    """A command that ran inside a test leaves its log lines pointed at a stream that pytest closes."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 def _in_ci() -> bool:
