@@ -6,7 +6,7 @@ that one must have the final prices, and may differ in size only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Quote = tuple[str, str, str, str]
@@ -42,7 +42,7 @@ def mistake(truth: Sequence[Told], found: Sequence[Told], first_book_ms: int) ->
     Args:
         truth: of the token, from some time before its subscription to the end.
         found: its tops, trades and ticks in the stream; the first is the top of its first book.
-        first_book_ms: when the first book was received: trades of before were told before the subscription.
+        first_book_ms: when the first book was received: trades of before may have been told before the subscription.
     """
     if not found:
         return "" if not truth else "nothing was told"
@@ -57,19 +57,25 @@ def mistake(truth: Sequence[Told], found: Sequence[Told], first_book_ms: int) ->
     reasons = []
     # Two steps of one millisecond may end alike; then each may be the one that the first book showed.
     for start in starts:
-        reason = _follow(_since(truth[start + 1 :], first_book_ms), found[1:], first.values)
-        if not reason:
-            return ""
-        reasons.append(reason)
+        for since in _since(truth[start + 1 :], first_book_ms):
+            reason = _follow(since, found[1:], first.values)
+            if not reason:
+                return ""
+            reasons.append(reason)
     return reasons[0]
 
 
-def _since(truth: Sequence[Told], first_book_ms: int) -> Sequence[Told]:
-    """Without the trades that were told after the last step before the subscription, and before it."""
+def _since(truth: Sequence[Told], first_book_ms: int) -> Iterator[Sequence[Told]]:
+    """With and without the trades that were told between the last step before the subscription and the first book.
+
+    In the millisecond of the subscription a trade may be told just before it or just after; those that were told
+    before it are never told again, and they come first.
+    """
     place = 0
+    yield truth
     while place < len(truth) and truth[place].kind == "trade" and truth[place].venue_ms <= first_book_ms:
         place += 1
-    return truth[place:]
+        yield truth[place:]
 
 
 def _follow(truth: Sequence[Told], found: Sequence[Told], shown: tuple[str, ...]) -> str:
