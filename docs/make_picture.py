@@ -21,6 +21,8 @@ from marketdata.redis_url import redis_session
 
 PICTURE = Path(__file__).with_name("live-view.svg")
 RUN_S = 20
+WIDTH = 132
+SEED = "7"
 MARKETS_SHOWN = 8
 
 
@@ -31,9 +33,9 @@ async def _picture() -> str:
             state = await reader.picture(MARKETS_SHOWN)
             await asyncio.sleep(0.5)
     console = Console(
-        record=True, width=132, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+        record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
     )
-    console.print(view(replace(state, title="bookstream, venue: simulated")))
+    console.print(view(replace(state, title="bookstream, venue: simulated"), WIDTH))
     return console.export_svg(title="bookstream up --venue simulated")
 
 
@@ -41,7 +43,17 @@ def main() -> None:
     """Runs the simulated venue in a folder of its own and writes the picture."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["BOOKSTREAM_DATA_DIR"] = folder
-        command = [sys.executable, "-m", "bookstream", "up", "--venue", "simulated", "--headless"]
+        command = [
+            sys.executable,
+            "-m",
+            "bookstream",
+            "up",
+            "--venue",
+            "simulated",
+            "--headless",
+            "--seed",
+            SEED,
+        ]
         with subprocess.Popen([*command, "--duration-s", str(RUN_S)]) as running:
             PICTURE.write_text(asyncio.run(_picture()), encoding="utf-8")
             running.wait()

@@ -13,7 +13,7 @@ MICROS: Final = 1_000_000
 """Millionths in one unit."""
 
 _DECIMAL: Final = re.compile(r"(\d{0,15})(?:\.(\d{0,12}))?", re.ASCII)
-_CACHE_LIMIT: Final = 200_000
+_CACHE_LIMIT: Final = 50_000
 _cache: dict[str, int] = {}
 
 
