@@ -18,6 +18,7 @@ from marketdata.venue import padded_condition_id
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 500
 MAX_KEYSET_LIMIT: Final = 100
+MAX_DIGITS: Final = 18
 
 Row = Mapping[str, Any]
 Query = Sequence[tuple[str, str]]
@@ -135,6 +136,6 @@ def _number(query: Query, name: str, default: int) -> int:
     values = _values(query, name)
     if not values:
         return default
-    if not (values[-1].isascii() and values[-1].isdigit()):
+    if not (values[-1].isascii() and values[-1].isdigit() and len(values[-1]) <= MAX_DIGITS):
         raise VenueFormatError(f"{name} must be a whole number, not {values[-1][:40]!r}")
     return int(values[-1])

@@ -191,6 +191,7 @@ def test_filters_and_order() -> None:
     [
         [("limit", "many")],
         [("offset", "-1")],
+        [("limit", "9" * 5_000)],
         [("closed", "perhaps")],
         [("order", "markets")],
     ],
