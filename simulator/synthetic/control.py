@@ -98,7 +98,7 @@ class Control:
             return _refused(f"steps must be a number from 1 to {MAX_STEPS}", 400)
         if not self._feed.paused:
             return _refused("the venue is not paused; POST /control/pause first", 409)
-        answer: dict[str, Any] = {"steps": steps, "frames": self._feed.step(steps)}
+        answer: dict[str, Any] = {"steps": steps, "frames": await self._feed.step(steps)}
         return json_answer(answer)
 
 

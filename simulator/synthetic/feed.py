@@ -103,12 +103,21 @@ class SyntheticFeed:
         self.floor.skip_to(self._clock_ms())
         self._running.set()
 
-    def step(self, steps: int) -> int:
-        """Makes so many steps of the exchange at once, while paused; returns how many frames they were."""
+    async def step(self, steps: int) -> int:
+        """Makes so many steps of the exchange, while paused; returns how many frames they were.
+
+        As fast as the slowest client reads: more than a client's outbox holds would cut it.
+        """
         self.floor.skip_to(self._clock_ms())
-        wanted, sent = self.floor.steps + steps, 0
-        while self.floor.steps < wanted:
-            sent += self._act()[0]
+        made = sent = frames = size = 0
+        while made < steps:
+            before = self.floor.steps
+            some, more = self._act()
+            made, sent = made + self.floor.steps - before, sent + some
+            frames, size = frames + some, size + more
+            if self._audience is not None and (frames >= FRAMES_A_TURN or size >= BYTES_A_TURN):
+                frames = size = 0
+                await self._audience.room()
         return sent
 
     @property

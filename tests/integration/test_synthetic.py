@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from simulator import service
+from simulator.venue.hub import OUTBOX_BYTES
 from tests.integration.worker.rig import until
 from tests.naive_venue import NaiveVenue
 
@@ -125,6 +126,33 @@ async def test_a_paused_venue_makes_as_many_steps_as_it_is_told() -> None:
             return bool((await venue.get("/control/status"))["steps"] > after["steps"] + 20)
 
         await until(goes_on, "the venue goes on")
+
+
+async def test_a_client_that_reads_gets_every_frame_of_many_steps() -> None:
+    async with playing(markets=60) as venue:
+        risk = await venue.tokens()
+        async with subscribed(venue, list(risk)) as socket:
+            await socket.receive_str()
+            await venue.post("/control/pause")
+            received = 0
+
+            async def read() -> None:
+                nonlocal received
+                async for message in socket:
+                    received += len(message.data)
+
+            reading = asyncio.create_task(read())
+            # Of more bytes than a client may leave unread.
+            for _ in range(2):
+                await venue.post("/control/step", steps=10_000)
+
+            async def all_read() -> bool:
+                return received > OUTBOX_BYTES
+
+            await until(all_read, "more than an outbox was read")
+            assert (await venue.get("/control/status"))["closed_slow"] == 0
+            assert not reading.done()
+            reading.cancel()
 
 
 async def test_the_log_is_read_in_pages_and_says_what_it_forgot() -> None:

@@ -103,7 +103,7 @@ async def test_it_stands_still_while_paused() -> None:
         await asyncio.sleep(0)
     assert played.floor.messages == 0
     assert played.feed.status()["state"] == "paused"
-    assert played.feed.step(3) > 0
+    assert await played.feed.step(3) > 0
     assert played.floor.steps >= 3
     play.cancel()
     await asyncio.gather(play, return_exceptions=True)
