@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Final
 
 from aiohttp import web
 
@@ -15,10 +17,14 @@ from simulator.captured.feed import CapturedFeed
 from simulator.feed import Feed
 from simulator.synthetic.control import Control
 from simulator.synthetic.feed import SyntheticFeed
-from simulator.synthetic.floor import Floor
+from simulator.synthetic.floor import Floor, standing
+from simulator.synthetic.listing import Quote
 from simulator.synthetic.truth import KEPT_S, Truth
 from simulator.synthetic.world import SyntheticWorld
 from simulator.venue.server import VenueServer
+
+CATCH_UP_MS: Final = 60_000
+"""A venue that began before now goes through its past in pieces of so much."""
 
 
 async def run(
@@ -77,14 +83,15 @@ async def run_synthetic(
         seed: of everything random.
         edges_a_minute: planted arbitrage; without it there is none.
         start_ms: when the venue began, Unix milliseconds: a venue that is started again has the same markets, as
-            they would be by now. None: it begins now.
+            they would be by now. Ahead of now: it begins then, and the same arguments give the same bytes.
+            None: it begins now.
         truth_s: how long `/control/truths` remembers.
         stop, on_ready: as for `run`.
 
     Raises:
         SettingsError: an address that cannot be listened on.
     """
-    feed = synthetic_feed(
+    opening = _opening(
         markets=markets,
         rate=rate,
         seed=seed,
@@ -92,6 +99,11 @@ async def run_synthetic(
         start_ms=start_ms,
         truth_s=truth_s,
     )
+    while (feed := next(opening)) is None:
+        # A long past takes a while, and whoever waits for it may have had enough.
+        await asyncio.sleep(0)
+        if stop.is_set():
+            return
     await serve(feed, controls=Control(feed).routes(), host=host, port=port, stop=stop, on_ready=on_ready)
 
 
@@ -105,14 +117,33 @@ def synthetic_feed(
     truth_s: float = KEPT_S,
 ) -> SyntheticFeed:
     """A synthetic venue as of now; arguments as for `run_synthetic`."""
+    opening = _opening(
+        markets=markets,
+        rate=rate,
+        seed=seed,
+        edges_a_minute=edges_a_minute,
+        start_ms=start_ms,
+        truth_s=truth_s,
+    )
+    return next(feed for feed in opening if feed is not None)
+
+
+def _opening(
+    *, markets: int, rate: float, seed: int, edges_a_minute: float, start_ms: int | None, truth_s: float
+) -> Iterator[SyntheticFeed | None]:
+    """None after each piece of the venue's past, then the venue."""
     here_ms = now_ms()
-    began_ms = here_ms if start_ms is None else min(start_ms, here_ms)
+    began_ms = here_ms if start_ms is None else start_ms
+    opens_ms = max(began_ms, here_ms)
     world = SyntheticWorld(markets=markets, seed=seed, start_ms=began_ms, edges_per_minute=edges_a_minute)
-    # Nobody saw what happened meanwhile; the books of now are made below.
-    before = world.advance(here_ms)
-    floor = Floor(world, rate=rate, seed=seed, start_ms=here_ms, truth=Truth(kept_s=truth_s), before=before)
+    # Nobody saw what happened meanwhile: the books of now are made below, and only planted orders are kept.
+    planted: list[Quote] = []
+    for until_ms in chain(range(began_ms + CATCH_UP_MS, opens_ms, CATCH_UP_MS), (opens_ms,)):
+        planted = standing((*planted, *world.advance(until_ms)))
+        yield None
+    floor = Floor(world, rate=rate, seed=seed, start_ms=opens_ms, truth=Truth(kept_s=truth_s), before=planted)
     told = {"seed": seed, "rate": rate, "edges_a_minute": edges_a_minute, "start_ms": began_ms}
-    return SyntheticFeed(floor, flat_out=rate == 0, told=told)
+    yield SyntheticFeed(floor, flat_out=rate == 0, told=told)
 
 
 async def serve(

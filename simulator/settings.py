@@ -77,7 +77,8 @@ class SimulateSettings(SyntheticArguments):
     loop: bool = argument(False, "Begin again at the end.")
     start_ms: int | None = argument(
         None,
-        "When the synthetic venue began, Unix milliseconds; with its seed it names the same markets again.",
+        "When the synthetic venue began, Unix milliseconds; with its seed it names the same markets again. "
+        "A time ahead is waited for, and then the same seed and sizes give the same bytes.",
         ge=1_000_000_000_000,
         le=4_000_000_000_000,
     )

@@ -112,7 +112,7 @@ class Floor:
             age_s = min(self._random.expovariate(1.0) * 20 * heaviest / listing.weight, OLDEST_CHANGE_S)
             self._open(listing, start_ms - 1 - int(age_s * 1000), start_ms)
         self._weigh()
-        for quote in _standing(before):
+        for quote in standing(before):
             if (desk := self.desks.get(quote.condition_id)) is not None:
                 self._told(desk, desk.trader.pin(quote), start_ms)
 
@@ -286,8 +286,8 @@ class Floor:
         return [frame]
 
 
-def _standing(events: Iterable[WorldEvent]) -> list[Quote]:
-    """The planted orders that were not taken back."""
+def standing(events: Iterable[WorldEvent]) -> list[Quote]:
+    """The planted orders among these events that were not taken back."""
     quotes: dict[tuple[str, str, int], Quote] = {}
     for event in events:
         match event:

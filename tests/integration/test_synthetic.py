@@ -12,6 +12,7 @@ import aiohttp
 import orjson
 import pytest
 
+from marketdata.clock import now_ms
 from simulator import service
 from simulator.venue.hub import OUTBOX_BYTES
 from tests.integration.worker.rig import until
@@ -175,6 +176,51 @@ async def test_the_log_is_read_in_pages_and_says_what_it_forgot() -> None:
         await venue.get("/control/truth", 404, token=last["token"], at_ms=1)
         await venue.get("/control/truth", 404, token="12")
         await venue.get("/control/truths", 400, since="x")
+
+
+async def test_the_same_start_ahead_of_now_gives_the_same_bytes() -> None:
+    start_ms = now_ms() + 60_000
+    frames = []
+    for _ in range(2):
+        # Flat out it plays from the first subscription on, whatever the clock says.
+        async with (
+            playing(rate=0.0, seed=7, edges_a_minute=30.0, start_ms=start_ms) as venue,
+            subscribed(venue, list(await venue.tokens())) as socket,
+        ):
+            frames.append([await socket.receive_str() for _ in range(1_500)])
+    assert frames[0] == frames[1]
+    assert orjson.loads(frames[0][-1])["timestamp"] > str(start_ms)
+
+
+async def test_a_venue_that_began_before_has_the_edges_that_stand_by_now() -> None:
+    start_ms = now_ms() - 600_000
+    async with playing(rate=1.0, markets=60, edges_a_minute=30.0, start_ms=start_ms) as venue:
+        await venue.post("/control/pause")
+        venue_ms = (await venue.get("/control/status"))["venue_ms"]
+        edges = await venue.get("/control/edges")
+        assert len(edges) > 100
+        for edge in edges:
+            for leg in edge["legs"]:
+                if edge["until_ms"] > venue_ms + 2_000:
+                    book = (await venue.get("/control/truth", token=leg["token"]))["book"]
+                    assert leg["price_micros"] == round(float(book["asks"][-1]["price"]) * 1e6)
+
+
+async def test_a_venue_that_goes_through_a_long_past_can_be_stopped() -> None:
+    stop, ready = asyncio.Event(), list[str]()
+    asyncio.get_running_loop().call_later(0.2, stop.set)
+    async with asyncio.timeout(10):
+        await service.run_synthetic(
+            host="127.0.0.1",
+            port=0,
+            markets=60,
+            rate=500,
+            seed=1,
+            start_ms=now_ms() - 20 * 365 * 86_400_000,
+            stop=stop,
+            on_ready=ready.append,
+        )
+    assert ready == []
 
 
 async def test_planted_edges_are_told_and_stand_in_the_books() -> None:
