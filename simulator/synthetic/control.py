@@ -39,7 +39,9 @@ class Control:
         floor = self._feed.floor
         if "at_ms" in request.query:
             at_ms = _number(request, "at_ms", 0)
-            row = None if at_ms is None else floor.truth.top_at(token, at_ms)
+            if at_ms is None:
+                return _refused("at_ms must be Unix milliseconds", 400)
+            row = floor.truth.top_at(token, at_ms)
             return json_answer(row) if row else _refused("nothing is known of this token at that time", 404)
         found = floor.find(token)
         if found is None:

@@ -174,6 +174,7 @@ async def test_the_log_is_read_in_pages_and_says_what_it_forgot() -> None:
         at = await venue.get("/control/truth", token=last["token"], at_ms=last["venue_ms"])
         assert at["hash"] == last["hash"]
         await venue.get("/control/truth", 404, token=last["token"], at_ms=1)
+        await venue.get("/control/truth", 400, token=last["token"], at_ms="noon")
         await venue.get("/control/truth", 404, token="12")
         await venue.get("/control/truths", 400, since="x")
 
