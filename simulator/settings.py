@@ -92,6 +92,16 @@ class SimulateSettings(SyntheticArguments):
             raise CrossedError("capture", "play one or the other", "synthetic")
         return self
 
+    @model_validator(mode="after")
+    def _each_its_own(self) -> Self:
+        for field in (*SYNTHETIC_ONLY, "start_ms", "truth_s"):
+            if self.capture and field in self.model_fields_set:
+                raise CrossedError(field, "means nothing to recordings", "capture")
+        for field in ("speed", "loop"):
+            if self.synthetic and field in self.model_fields_set:
+                raise CrossedError(field, "belongs to recordings", "synthetic")
+        return self
+
     @property
     def host(self) -> str:
         """The host of `listen`, without the brackets of IPv6."""

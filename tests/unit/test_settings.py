@@ -328,6 +328,18 @@ def test_a_simulator_plays_one_thing() -> None:
         read("simulate", "--synthetic", "--capture", __file__)
 
 
+@pytest.mark.parametrize("flag", ["--markets", "--rate", "--seed", "--edges", "--truth-s"])
+def test_recordings_refuse_what_only_a_synthetic_venue_has(flag: str) -> None:
+    with pytest.raises(SettingsError, match=f"{flag} is 5 .*recordings"):
+        read("simulate", "--capture", __file__, flag, "5")
+
+
+@pytest.mark.parametrize("flags", [("--speed", "2"), ("--loop",)])
+def test_a_synthetic_venue_refuses_what_only_recordings_have(flags: tuple[str, ...]) -> None:
+    with pytest.raises(SettingsError, match=f"{flags[0]} .*recordings"):
+        read("simulate", "--synthetic", *flags)
+
+
 @pytest.mark.parametrize("command", MODELS)
 def test_every_setting_says_what_it_is(command: str) -> None:
     for field, facts in facts_of(MODELS[command]).items():
