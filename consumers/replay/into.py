@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
@@ -19,6 +20,16 @@ from marketdata.keys import Keys
 
 _A_TRIP: Final = 200
 _UNFINISHED: Final = "--group goes on where such a replay was; else choose another PREFIX or delete its keys"
+
+
+class _Held(NamedTuple):
+    """The last id that a stream ever held, and how many entries it holds."""
+
+    last: EntryId
+    length: int
+
+
+_NOTHING: Final = _Held(EntryId(0, 0), 0)
 
 
 class OtherStreams:
@@ -42,8 +53,8 @@ class OtherStreams:
         self._plan = plan
         self._group = group or ""
         self._entries = 0
-        self._last: dict[str, EntryId] = {}
-        self._outages = patience.outages
+        self._before: Mapping[str, _Held] = {}
+        self._added: Counter[str] = Counter()
 
     @property
     def marker(self) -> str:
@@ -64,17 +75,23 @@ class OtherStreams:
         await ask(self._refuse_what_is_in_the_way)
         await ask(lambda: self._mark("running", ""))
         await ask(self._copy_catalog)
-        self._outages = self._patience.outages
 
     async def write(self, reads: Sequence[Read]) -> None:
         """Raises ReplayError where Redis forgot or refuses an entry."""
         await self._patience.ask(lambda: self._write(reads))
         for read in reads:
-            self._last[read.key] = read.id
+            if read.id > self._before.get(read.key, _NOTHING).last:
+                self._added[read.key] += 1
         self._entries += len(reads)
 
     async def end(self, state: State, why: str) -> None:
-        """Writes the marker, without waiting for a Redis that is away."""
+        """Writes the marker, without waiting for a Redis that is away.
+
+        Raises:
+            ReplayError: it should be `done`, but Redis lost entries that it had acknowledged.
+        """
+        if state == "done":
+            await self._look_whether_all_is_there()
         await self._mark(state, why)
 
     async def _mark(self, state: State, why: str) -> None:
@@ -104,17 +121,16 @@ class OtherStreams:
                 raise ReplayError(
                     f"the streams under {self._target.prefix!r} follow another contract; nothing was written"
                 )
+        self._before = await self._held(self._plan.spans)
         if self._group and (theirs.get("group"), theirs.get("source")) == (self._group, self._source.prefix):
             return
         state = f" ({self.marker} says {theirs['state']})" if "state" in theirs else ""
-        names = sorted(self._plan.spans)
-        last = await self._last_ids([self.key(name) for name in names])
-        for name in names:
-            found = last.get(self.key(name))
-            if found is not None and found >= self._plan.spans[name].first:
+        for name, span in self._plan.spans.items():
+            last = self._before.get(name, _NOTHING).last
+            if last >= span.first:
                 raise ReplayError(
-                    f"{self.key(name)} already holds ids up to {found}, and the replay begins there with"
-                    f" {self._plan.spans[name].first}{state}; nothing was written: {_UNFINISHED}"
+                    f"{self.key(name)} already holds ids up to {last}, and the replay begins there with"
+                    f" {span.first}{state}; nothing was written: {_UNFINISHED}"
                 )
 
     async def _copy_catalog(self) -> None:
@@ -144,9 +160,6 @@ class OtherStreams:
             await pipe.execute()
 
     async def _write(self, reads: Sequence[Read]) -> None:
-        if self._outages != self._patience.outages:
-            await self._look_whether_all_is_kept()
-            self._outages = self._patience.outages
         async with self._client.pipeline(transaction=True) as pipe:
             for read in reads:
                 pipe.xadd(self.key(read.key), dict(read.fields), id=str(read.id))  # type: ignore[arg-type]
@@ -173,29 +186,30 @@ class OtherStreams:
                     f"{self.key(read.key)} got ids above {read.id} from somebody else; it is not whole"
                 )
 
-    async def _look_whether_all_is_kept(self) -> None:
-        names = sorted(self._last)
-        last = await self._last_ids([self.key(name) for name in names])
-        for name in names:
-            if last.get(self.key(name), EntryId(0, 0)) < self._last[name]:
+    async def _look_whether_all_is_there(self) -> None:
+        held = await self._held(self._added)
+        for name, added in self._added.items():
+            missing = self._before.get(name, _NOTHING).length + added - held.get(name, _NOTHING).length
+            if missing > 0:
                 raise ReplayError(
-                    f"Redis came back without entries of {self.key(name)} that it had acknowledged, up to"
-                    f" {self._last[name]}; the streams under {self._target.prefix!r} are not whole"
+                    f"{self.key(name)} lacks {missing} entries that Redis had acknowledged; the streams under"
+                    f" {self._target.prefix!r} are not whole"
                 )
 
-    async def _last_ids(self, keys: Sequence[str]) -> Mapping[str, EntryId]:
-        """The last id that each stream ever held; streams that do not exist are left out."""
-        found: dict[str, EntryId] = {}
-        for at in range(0, len(keys), _A_TRIP):
-            part = keys[at : at + _A_TRIP]
+    async def _held(self, names: Iterable[str]) -> Mapping[str, _Held]:
+        """What the targets of these streams hold; those that do not exist are left out."""
+        found: dict[str, _Held] = {}
+        ordered = sorted(names)
+        for at in range(0, len(ordered), _A_TRIP):
+            part = ordered[at : at + _A_TRIP]
             async with self._client.pipeline(transaction=False) as pipe:
-                for key in part:
-                    pipe.xinfo_stream(key)
+                for name in part:
+                    pipe.xinfo_stream(self.key(name))
                 replies = await pipe.execute(raise_on_error=False)
-            for key, reply in zip(part, replies, strict=True):
+            for name, reply in zip(part, replies, strict=True):
                 if isinstance(reply, ResponseError) and "no such key" in str(reply):
                     continue
                 if isinstance(reply, Exception):
                     raise reply
-                found[key] = EntryId.parse(reply["last-generated-id"])
+                found[name] = _Held(EntryId.parse(reply["last-generated-id"]), int(reply["length"]))
         return found

@@ -23,19 +23,15 @@ class Patience:
 
     Args:
         log: gets a line while Redis is away and when it is back.
-        give_up_s: for so long.
-
-    Attributes:
-        outages: how often it was away; whoever wrote something may want to look whether it is still there.
+        give_up_s: for so long; None: for GIVE_UP_S.
     """
 
     def __init__(
-        self, session: RedisSession, *, log: Callable[[str], None], give_up_s: float = GIVE_UP_S
+        self, session: RedisSession, *, log: Callable[[str], None], give_up_s: float | None = None
     ) -> None:
         self._session = session
         self._log = log
-        self._give_up_s = give_up_s
-        self.outages = 0
+        self._give_up_s = GIVE_UP_S if give_up_s is None else give_up_s
 
     async def ask(self, do: Callable[[], Awaitable[T]]) -> T:
         """What `do` returns. It is called again after an outage, so it must bear to be called twice.
@@ -50,7 +46,6 @@ class Patience:
             try:
                 return await do()
             except (RedisConnectionError, RedisTimeoutError) as error:
-                self.outages += 1
                 away_since_s = clock_s() if away_since_s is None else away_since_s
                 try:
                     async with asyncio.timeout_at(away_since_s + self._give_up_s):
