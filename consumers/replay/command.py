@@ -21,7 +21,7 @@ from consumers.replay.settings import ReplaySettings
 from consumers.replay.sinks import JsonLines, Sink
 from consumers.replay.sources import GroupSource, RangeSource, Source
 from marketdata.clock import now_ms
-from marketdata.errors import BookstreamError, RedisRefusedError, ReplayError
+from marketdata.errors import RedisRefusedError, ReplayError
 from marketdata.keys import Keys
 from marketdata.redis_url import RedisSession, redis_session
 
@@ -66,10 +66,11 @@ async def _replay(
     if settings.into is not None:
         target = Keys(settings.into)
         sink = OtherStreams(session.client, patience, keys, target, chosen, settings.group)
-    await source.begin()
+    await source.check()
     await sink.begin()
     began_s = time.monotonic()
     try:
+        await source.begin()
         entries = await _pump(source, sink, settings, chosen)
         await patience.ask(source.end)
         if source.lost:
@@ -79,7 +80,7 @@ async def _replay(
             )
         await patience.ask(lambda: sink.end("done", ""))
     except BaseException as error:
-        why = str(error) if isinstance(error, BookstreamError) else type(error).__name__
+        why = str(error) or ("interrupted" if isinstance(error, asyncio.CancelledError) else repr(error))
         # The marker says `running` until then, which is no less true.
         with suppress(RedisError, TimeoutError):
             async with asyncio.timeout(_MARK_WITHIN_S):

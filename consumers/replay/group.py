@@ -76,16 +76,15 @@ class Group:
         self._client = client
         self.name = name
 
-    async def join(self, keys: Sequence[str], first: EntryId) -> int:
-        """Creates the group where it is missing, so that it begins with `first`; says where it was not.
+    async def check(self, keys: Sequence[str]) -> int:
+        """Looks who else reads as this group; says in how many of the streams it exists.
 
         Raises:
-            SettingsError: somebody else reads as this group.
+            SettingsError: somebody else does.
         """
         existing = 0
         for at in range(0, len(keys), _PART):
-            part = keys[at : at + _PART]
-            for key, consumers in (await self._members(part)).items():
+            for key, consumers in (await self._members(keys[at : at + _PART])).items():
                 existing += 1
                 others = sorted(consumers - {MEMBER})
                 if others:
@@ -93,13 +92,17 @@ class Group:
                         f"group {self.name!r} of {key} has other members ({', '.join(others)[:80]}), whose"
                         " entries a replay would take; nothing was read: choose another --group"
                     )
+        return existing
+
+    async def join(self, keys: Sequence[str], first: EntryId) -> None:
+        """Creates the group where it is missing, so that it begins with `first`. May be called twice."""
+        for at in range(0, len(keys), _PART):
             async with self._client.pipeline(transaction=False) as pipe:
-                for key in part:
+                for key in keys[at : at + _PART]:
                     pipe.xgroup_create(key, self.name, str(before(first)))
                 for reply in await pipe.execute(raise_on_error=False):
                     if isinstance(reply, RedisError) and not str(reply).startswith("BUSYGROUP"):
                         raise reply
-        return existing
 
     def fetch(self) -> Fetch[GroupReader]:
         """A `Fetch` by XREADGROUP. If it fails, it can be called again."""

@@ -19,7 +19,6 @@ from marketdata.errors import ReplayError
 from marketdata.keys import Keys
 
 _A_TRIP: Final = 200
-_UNFINISHED: Final = "--group goes on where such a replay was; else choose another PREFIX or delete its keys"
 
 
 class _Held(NamedTuple):
@@ -125,12 +124,14 @@ class OtherStreams:
         if self._group and (theirs.get("group"), theirs.get("source")) == (self._group, self._source.prefix):
             return
         state = f" ({self.marker} says {theirs['state']})" if "state" in theirs else ""
+        way_out = f"say --group {theirs['group']} to go on, " if theirs.get("group") else ""
         for name, span in self._plan.spans.items():
             last = self._before.get(name, _NOTHING).last
             if last >= span.first:
                 raise ReplayError(
                     f"{self.key(name)} already holds ids up to {last}, and the replay begins there with"
-                    f" {span.first}{state}; nothing was written: {_UNFINISHED}"
+                    f" {span.first}{state}; nothing was written: {way_out}choose another PREFIX or"
+                    " delete its keys"
                 )
 
     async def _copy_catalog(self) -> None:

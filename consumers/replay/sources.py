@@ -20,6 +20,9 @@ class Source(Protocol):
     def lost(self) -> int:
         """How often entries of the range went away before they were read."""
 
+    async def check(self) -> None:
+        """Before anything is written. Raises SettingsError where it cannot be read so."""
+
     async def begin(self) -> None:
         """Before the first entry."""
 
@@ -50,6 +53,9 @@ class RangeSource:
     @property
     def lost(self) -> int:
         return sum(reader.trims for reader in self._readers)
+
+    async def check(self) -> None:
+        """A range can always be read."""
 
     async def begin(self) -> None:
         """Needs nothing."""
@@ -92,12 +98,17 @@ class GroupSource:
     def lost(self) -> int:
         return sum(len(reader.lost) for reader in self._readers)
 
-    async def begin(self) -> None:
+    async def check(self) -> None:
         """Raises SettingsError where somebody else reads as this group."""
         keys = [reader.key for reader in self._readers]
-        joined = await self._patience.ask(lambda: self._group.join(keys, self._chosen.first))
-        if joined:
-            self._log(f"group {self._group.name!r} goes on where it was, in {joined} of {len(keys)} streams")
+        there = await self._patience.ask(lambda: self._group.check(keys))
+        if there:
+            self._log(f"group {self._group.name!r} goes on where it was, in {there} of {len(keys)} streams")
+
+    async def begin(self) -> None:
+        """Creates the group where it is missing."""
+        keys = [reader.key for reader in self._readers]
+        await self._patience.ask(lambda: self._group.join(keys, self._chosen.first))
 
     def reads(self) -> AsyncIterator[Read]:
         return merged(self._readers, lambda part: self._patience.ask(lambda: self._fetch(part)))
