@@ -261,6 +261,7 @@ def _redis_gone(server: PrivateRedis, outcome: Outcome) -> None:
         process.stdout.read()
         said = process.stderr.read().decode().strip().splitlines()[-1]
     server.start()
+    said = said.replace(str(server.socket_path), "its socket")
     outcome.bad_input.append(("Redis gone half way", process.returncode, said))
     if process.returncode != 1 or "Redis stayed away" not in said:
         outcome.mistakes.append(f"Redis gone: exit {process.returncode}, {said!r}")
