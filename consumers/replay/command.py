@@ -66,8 +66,8 @@ async def _replay(
     if settings.into is not None:
         target = Keys(settings.into)
         sink = OtherStreams(session.client, patience, keys, target, chosen, settings.group)
-    await source.check()
-    await sink.begin()
+    resumes = await source.check()
+    await sink.begin(resumes=resumes)
     began_s = time.monotonic()
     try:
         await source.begin()

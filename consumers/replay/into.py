@@ -64,14 +64,15 @@ class OtherStreams:
         """Where a stream's entries go."""
         return self._target.prefix + source_key.removeprefix(self._source.prefix)
 
-    async def begin(self) -> None:
+    async def begin(self, *, resumes: bool) -> None:
         """Copies what consumers look at first: contract, catalog, its log; raises the marker before.
 
         Raises:
-            ReplayError: streams there hold ids that are in the way, or follow another contract.
+            ReplayError: streams there hold ids that are in the way, or follow another contract; or the group
+                has read before, and not for this copy.
         """
         ask = self._patience.ask
-        await ask(self._refuse_what_is_in_the_way)
+        await ask(lambda: self._refuse_what_is_in_the_way(resumes))
         await ask(lambda: self._mark("running", ""))
         await ask(self._copy_catalog)
 
@@ -111,7 +112,7 @@ class OtherStreams:
             pipe.hset(self.marker, mapping=told)
             await pipe.execute()
 
-    async def _refuse_what_is_in_the_way(self) -> None:
+    async def _refuse_what_is_in_the_way(self, resumes: bool) -> None:
         marker: Any = await self._client.hgetall(self.marker)
         theirs = {name.decode(): value.decode(errors="replace") for name, value in marker.items()}
         for name in ("contract_version", "contract_partitions"):
@@ -123,6 +124,11 @@ class OtherStreams:
         self._before = await self._held(self._plan.spans)
         if self._group and (theirs.get("group"), theirs.get("source")) == (self._group, self._source.prefix):
             return
+        if resumes:
+            raise ReplayError(
+                f"group {self._group!r} has read before, and not into {self._target.prefix!r}: the copy would not be"
+                " whole; nothing was written: choose another --group"
+            )
         state = f" ({self.marker} says {theirs['state']})" if "state" in theirs else ""
         way_out = f"say --group {theirs['group']} to go on, " if theirs.get("group") else ""
         for name, span in self._plan.spans.items():

@@ -16,8 +16,12 @@ State = Literal["running", "done", "broken"]
 class Sink(Protocol):
     """Takes a replay."""
 
-    async def begin(self) -> None:
-        """Before the first entry. Raises ReplayError where it cannot take any; then nothing was written."""
+    async def begin(self, *, resumes: bool) -> None:
+        """Before the first entry. Raises ReplayError where it cannot take any; then nothing was written.
+
+        Args:
+            resumes: what was acknowledged before will not come again.
+        """
 
     async def write(self, reads: Sequence[Read]) -> None:
         """Takes entries in the total order; when it returns, it has them for good."""
@@ -36,7 +40,7 @@ class JsonLines:
     def __init__(self, names: Mapping[str, Name]) -> None:
         self._names = names
 
-    async def begin(self) -> None:
+    async def begin(self, *, resumes: bool) -> None:
         """Needs nothing."""
 
     async def write(self, reads: Sequence[Read]) -> None:

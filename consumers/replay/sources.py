@@ -20,8 +20,11 @@ class Source(Protocol):
     def lost(self) -> int:
         """How often entries of the range went away before they were read."""
 
-    async def check(self) -> None:
-        """Before anything is written. Raises SettingsError where it cannot be read so."""
+    async def check(self) -> bool:
+        """Before anything is written: whether it goes on where another run was.
+
+        Raises SettingsError where it cannot be read so.
+        """
 
     async def begin(self) -> None:
         """Before the first entry."""
@@ -54,8 +57,9 @@ class RangeSource:
     def lost(self) -> int:
         return sum(reader.trims for reader in self._readers)
 
-    async def check(self) -> None:
-        """A range can always be read."""
+    async def check(self) -> bool:
+        """Each run is whole."""
+        return False
 
     async def begin(self) -> None:
         """Needs nothing."""
@@ -98,12 +102,13 @@ class GroupSource:
     def lost(self) -> int:
         return sum(len(reader.lost) for reader in self._readers)
 
-    async def check(self) -> None:
+    async def check(self) -> bool:
         """Raises SettingsError where somebody else reads as this group."""
         keys = [reader.key for reader in self._readers]
         there = await self._patience.ask(lambda: self._group.check(keys))
         if there:
             self._log(f"group {self._group.name!r} goes on where it was, in {there} of {len(keys)} streams")
+        return there > 0
 
     async def begin(self) -> None:
         """Creates the group where it is missing."""

@@ -303,6 +303,20 @@ async def test_a_group_stands_where_its_range_ended(
     assert lines(capsys) == []
 
 
+async def test_a_group_that_read_before_makes_no_copy_that_looks_whole(
+    server: PrivateRedis, writer: StreamWriter
+) -> None:
+    half = str(recorded_ids(writer)[400][0])
+    assert await run(replay_settings(server, group="g", to=half, into="first:")) == 0
+    with pytest.raises(
+        ReplayError, match=r"group 'g' has read before, and not into 'copy:'.*nothing was written"
+    ):
+        await run(replay_settings(server, group="g", into=COPY))
+    assert not list(writer.client.scan_iter(f"{COPY}*"))
+    assert await run(replay_settings(server, group="g", into="first:")) == 0
+    assert (await verified(server.url, "first:")).entries == 960
+
+
 async def test_a_replay_takes_nobody_elses_entries(server: PrivateRedis, writer: StreamWriter) -> None:
     key = writer.key(writer.markets[0])
     writer.client.xgroup_create(key, "arbitrage", "0")
