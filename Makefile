@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench picture prove-synthetic public-client
+.PHONY: help setup demo test check bench picture prove-synthetic prove-replay public-client
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -30,6 +30,9 @@ bench: $(STAMP) ## measure, side by side with simpler ways to do the same
 
 prove-synthetic: $(STAMP) ## a minute of 1,000 markets at 2,000 messages/s held against the truth, into docs/proofs
 	$(BIN)/python -m tests.acceptance.synthetic_run --out docs/proofs/synthetic.txt $(ARGS)
+
+prove-replay: $(STAMP) ## record a simulated hour of 500 markets and replay it in every way, into docs/proofs
+	$(BIN)/python -m tests.acceptance.replay_run --out docs/proofs/replay.txt $(ARGS)
 
 public-client: $(STAMP) ## read the synthetic venue with NautilusTrader, installed into .venv-public-client
 	PYTHON=$(BIN)/python tests/public_client/run.sh $(ARGS)

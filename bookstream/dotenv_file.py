@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dotenv.parser import parse_stream
 
+from bookstream.container_keys import CONTAINER_KEYS, is_container_key
 from bookstream.facts import facts_of
 from bookstream.flags import did_you_mean
 from bookstream.settings import MODELS
@@ -23,12 +24,12 @@ def check_dotenv(path: Path) -> list[str]:
     flags = {facts.field.rstrip("_").upper(): facts.flag for facts in every if facts.one_run}
     warnings = []
     for key in dict.fromkeys(_keys(path)):
-        if key.upper() in settings:
+        if key.upper() in settings or is_container_key(key):
             continue
         if key.upper() in flags:
             warnings.append(f"{key} in {path} is not read: {flags[key.upper()]} belongs to one run")
         else:
-            hint = did_you_mean(key.upper(), settings) or "; remove it"
+            hint = did_you_mean(key.upper(), [*settings, *CONTAINER_KEYS]) or "; remove it"
             warnings.append(f"{key} in {path} is not read: no command knows it{hint}")
     return warnings
 

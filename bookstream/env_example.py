@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from bookstream.container_keys import CONTAINER_KEYS, ContainerKey
 from bookstream.facts import Facts, facts_of
 from bookstream.settings import MODELS
 
@@ -11,6 +12,11 @@ _HEAD = """\
 # All settings of bookstream, with their defaults. Copy this file to .env and take the # off what you change.
 # Flags outrank the environment, which outranks .env. An empty value is a value, not the default.
 # `bookstream config` shows what is in force and where it comes from.
+"""
+_CONTAINERS = """
+# ---- Containers ----
+
+# Read by compose.yaml alone. Containers take all settings above from this file, too, but REDIS_URL and WORKER_ID.
 """
 
 
@@ -27,6 +33,8 @@ def render() -> str:
     for group, settings in groups.items():
         parts.append(f"\n# ---- {group} ----\n")
         parts += [_entry(facts, users[name]) for name, facts in settings.items()]
+    parts.append(_CONTAINERS)
+    parts += [_container_entry(name, key) for name, key in CONTAINER_KEYS.items()]
     return "".join(parts)
 
 
@@ -39,6 +47,10 @@ def _entry(facts: Facts, users: list[str]) -> str:
     )
     lines = [facts.description, *notes]
     return "\n" + "".join(f"# {line}\n" for line in lines) + f"#{facts.env}={facts.default}\n"
+
+
+def _container_entry(name: str, key: ContainerKey) -> str:
+    return f"\n# {key.description}\n{name}={key.value}\n"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
+from consumers.replay.settings import ReplaySettings
 from consumers.tail.settings import TailSettings
 from consumers.verify.settings import VerifySettings
 from marketdata.settings import CommandSettings, CrossedError, RedisSettings, argument
@@ -61,6 +62,18 @@ class UpSettings(SyntheticArguments, WorkerSettings):
         return self
 
 
+class HealthSettings(RedisSettings):
+    """Exits with 0 if the worker on this host is running or standing by and said so lately, else with 1."""
+
+    worker: str = argument(
+        "",
+        "The name of the worker that is meant; without it: the one that started last on this host.",
+        allowed="a worker's name",
+        metavar="ID",
+    )
+    max_age_s: float = argument(5, "A worker that was silent for longer is not well.", gt=0, le=3_600)
+
+
 class RedisUrlSettings(RedisSettings):
     """Prints the URL under which other programs reach the Redis of REDIS_URL."""
 
@@ -70,7 +83,9 @@ MODELS: Mapping[str, type[CommandSettings]] = {
     "worker": WorkerSettings,
     "tail": TailSettings,
     "verify": VerifySettings,
+    "replay": ReplaySettings,
     "simulate": SimulateSettings,
+    "health": HealthSettings,
     "redis-url": RedisUrlSettings,
 }
 """The settings of each command that has any."""

@@ -1,4 +1,4 @@
-"""Redis Streams to people and programs: tail, verify, dashboard.
+"""Redis Streams to people and programs: tail, verify, replay, dashboard.
 
 Imports marketdata and nothing else of ours.
 """

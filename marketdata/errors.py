@@ -12,6 +12,7 @@
     ├── RedisAwayError         Redis cannot be reached
     ├── RedisRefusedError      Redis answers, but refuses this client
     ├── EmbeddedServerError    the private server cannot be started
+    ├── ReplayError            a replay that cannot begin or go on
     ├── ChildError             a process that `up` needs cannot be started
     └── CaptureError           a recording that cannot be played
 
@@ -68,6 +69,10 @@ class RedisRefusedError(BookstreamError):
 
 class EmbeddedServerError(BookstreamError):
     """The private server could not be started; see its log in the data folder."""
+
+
+class ReplayError(BookstreamError):
+    """A replay cannot go on; what it wrote so far is not whole."""
 
 
 class ChildError(BookstreamError):

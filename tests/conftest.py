@@ -21,9 +21,13 @@ from marketdata.settings import CommandSettings
 def _docker_answers() -> bool:
     if shutil.which("docker") is None:
         return False
+    compose = (
+        ["docker-compose", "version"] if shutil.which("docker-compose") else ["docker", "compose", "version"]
+    )
     try:
-        return (
-            subprocess.run(["docker", "info"], check=False, capture_output=True, timeout=20).returncode == 0
+        return all(
+            subprocess.run(command, check=False, capture_output=True, timeout=20).returncode == 0
+            for command in (["docker", "info"], compose)
         )
     except subprocess.TimeoutExpired:
         return False
@@ -32,7 +36,7 @@ def _docker_answers() -> bool:
 TOOLS: Mapping[str, tuple[str, Callable[[], bool]]] = {
     "needs_redis": ("no redis-server on PATH", lambda: shutil.which("redis-server") is not None),
     "needs_tmux": ("no tmux on PATH", lambda: shutil.which("tmux") is not None),
-    "needs_docker": ("no Docker engine answers", _docker_answers),
+    "needs_docker": ("no Docker engine with compose answers", _docker_answers),
 }
 NOT_RUN: pytest.StashKey[list[str]] = pytest.StashKey()
 HAVE: pytest.StashKey[dict[str, bool]] = pytest.StashKey()

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from redis.asyncio import Redis
 
+from consumers.merged import RangeReader, chunk_for, fetch_ranges, merged
 from consumers.streams import MarketStream
-from consumers.verify.reading import merged
 from consumers.verify.report import Report
 from marketdata.entries import EntryId
 from marketdata.proof import Hole, ProofChecker
@@ -53,10 +53,11 @@ async def _verify_partition(
 ) -> None:
     checkers = {stream.key: ProofChecker(stream.key) for stream in streams}
     before: tuple[EntryId, str] | None = None
-    async for reader, entry_id, fields in merged(client, streams, *bounds):
-        key = reader.stream.key
+    chunk = chunk_for(len(streams))
+    readers = [RangeReader(stream.key, *bounds, chunk) for stream in streams]
+    async for entry_id, key, fields, trimmed in merged(readers, fetch_ranges(client)):
         checker = checkers[key]
-        if reader.trimmed:
+        if trimmed:
             report.trimmed += 1
             checker.forget_tokens()
         hole = checker.feed_fields(entry_id, fields)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from consumers import merged as merging
+from consumers.merged import RangeReader, fetch_ranges, merged
 from consumers.streams import MarketStream, scan_streams
-from consumers.verify import reading
 from consumers.verify.check import verify
 from consumers.verify.command import run
 from consumers.verify.settings import VerifySettings
@@ -175,7 +176,7 @@ async def test_a_prefix_keeps_streams_apart(server: PrivateRedis, writer: Stream
 async def test_chunks_and_trimming_under_the_reader(
     server: PrivateRedis, writer: StreamWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_CHUNK", (3, 3))
+    monkeypatch.setattr(merging, "_CHUNK", (4, 4))
     tops(writer, 10)
     stream = MarketStream.of(writer.keys, writer.markets[0].partition, writer.markets[0].condition_id)
     others = [MarketStream.of(writer.keys, one.partition, one.condition_id) for one in writer.markets[1:]]
@@ -183,11 +184,11 @@ async def test_chunks_and_trimming_under_the_reader(
         whole = await verify(session.client, [stream, *others])
         assert (whole.ok, whole.entries, whole.trimmed) == (True, 60, 0)
 
-        seen = 0
-        async for reader, _, _ in reading.merged(session.client, [stream], "-", "+"):
-            seen += 1
-            if seen == 2:
+        seen = []
+        reader = RangeReader(stream.key, "-", "+", 4)
+        async for read in merged([reader], fetch_ranges(session.client)):
+            seen.append(read.trimmed)
+            if len(seen) == 2:
                 writer.client.xtrim(stream.key, maxlen=5, approximate=False)
-            if seen == 4:
-                assert reader.trimmed
-        assert seen == 3 + 5
+        assert seen == [False] * 4 + [True] + [False] * 4
+        assert reader.trims == 1
