@@ -45,7 +45,6 @@ class Connection:
         self._counters = counters
         self._on_update = on_update
         self._on_notice = on_notice
-        self._socket: Socket | None = None
         self._outgoing = asyncio.Event()
         self._broken: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -78,7 +77,6 @@ class Connection:
                 self._limiter.hold_off(min(error.retry_after_s, MAX_RETRY_AFTER_S))
             self._ended()
             return
-        self._socket = socket
         self.protocol.opened(now_us())
         self.flush()
         sender = asyncio.create_task(self._send(socket), name=f"{self.name} sender")
@@ -94,7 +92,6 @@ class Connection:
             await socket.close(1000, "")
             raise
         finally:
-            self._socket = None
             for task in (sender, receiver):
                 task.cancel()
             await asyncio.wait({sender, receiver})

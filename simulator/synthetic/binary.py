@@ -64,7 +64,6 @@ class Game(Moving):
     def __init__(self, stage: Stage, key: str, weight: float, opens_ms: int, number: int = 0) -> None:
         super().__init__(stage, f"{key}:{number}", weight)
         self._series, self._number = key, number
-        self._opens_ms = opens_ms
         self._ends_ms = opens_ms + self.random.randint(4 * 60, 25 * 60) * 1000
         self._lead = 0.0
         self._seen_ms = opens_ms

@@ -1,4 +1,4 @@
-"""SOCKET_MODE=native: the `picows` library (the native extra), about a tenth of the cost a frame."""
+"""SOCKET_MODE=native: the `picows` library (the native extra), without a task or a wait a frame."""
 
 from __future__ import annotations
 
