@@ -85,3 +85,13 @@ class MarketFeed:
         self.by_token = {feed.token: feed for feed in self.tokens}
         self.last_venue_ms = 0
         self.ended = False
+
+    def free(self) -> None:
+        """Nobody follows this market any more: all that is known of it goes at once.
+
+        Market and tokens know each other. Left as it is, such a circle waits for the garbage collector, and one that
+        the collector was told to leave alone (`gc.freeze`) is never freed.
+        """
+        self.by_token.clear()
+        for feed in self.tokens:
+            del feed.market
