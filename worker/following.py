@@ -183,6 +183,10 @@ class Following:
                 connection.flush()
         for shard in plan.dropped:
             await self._close(shard)
+        followed = self.condition_ids
+        for condition_id in [one for one in self.streams if one not in followed]:
+            # Taken over from a former owner, and followed no more.
+            self._retire(condition_id, "shutdown")
         if not plan.changes_nothing:
             self._log.info(
                 "following",
@@ -215,17 +219,13 @@ class Following:
             await self.drop(market.condition_id)
             return
         if market.condition_id in self.streams:
+            # Taken over from a former owner, and on no connection yet.
+            self._end(market.condition_id, note)
             return
         tails = [tail for tail in await self._tails([market]) if tail.stream.exists and not tail.stream.over]
         self._begin(tails)
         for tail in tails:
-            stream = self.streams.pop(tail.stream.condition_id, None)
-            if stream is not None:
-                at_us = now_us()
-                stream.over = True
-                self._publisher.offer(Update(stream, "resolved", None, recv_us=at_us, note=note))
-                self._retired[market.condition_id] = stream
-                self._retired_us[market.condition_id] = at_us
+            self._end(tail.stream.condition_id, note)
 
     async def lose(self, partitions: frozenset[int]) -> None:
         """Another worker writes these partitions now: lets their markets go without a word."""
@@ -262,16 +262,29 @@ class Following:
         return None
 
     def _let_go(self, connection: Connection, condition_ids: Sequence[str], cause: GapCause | None) -> None:
+        markets = connection.protocol.books.markets
+        feeds = [feed for one in condition_ids if (feed := markets.get(one)) is not None]
         connection.protocol.remove(condition_ids)
         connection.flush()
+        for feed in feeds:
+            feed.free()
         for condition_id in condition_ids:
-            stream = self.streams.pop(condition_id, None)
-            if stream is None:
-                continue
+            self._retire(condition_id, cause)
+
+    def _retire(self, condition_id: str, cause: GapCause | None) -> None:
+        stream = self.streams.pop(condition_id, None)
+        if stream is not None:
             if cause is not None:
                 self._gap(stream, cause)
             self._retired[condition_id] = stream
             self._retired_us[condition_id] = now_us()
+
+    def _end(self, condition_id: str, note: str) -> None:
+        stream = self.streams.get(condition_id)
+        if stream is not None:
+            stream.over = True
+            self._publisher.offer(Update(stream, "resolved", None, recv_us=now_us(), note=note))
+            self._retire(condition_id, None)
 
     def _gap(self, stream: MarketStream, cause: GapCause) -> None:
         at_us = now_us()

@@ -29,6 +29,7 @@ from worker.counters import Counters
 from worker.discovery.choice import discovery_of, filters_of
 from worker.discovery.selection import Limits
 from worker.following import Following
+from worker.forgetting import Forgetting
 from worker.heartbeat import Heartbeat
 from worker.ids import IdClock
 from worker.limiter import OpenLimiter
@@ -165,6 +166,13 @@ class Worker:
         self._keeper = MarketKeeper(
             discovery=discovery_of(settings, filters, http),
             catalog=self._catalog,
+            forgetting=Forgetting(
+                client,
+                keys,
+                self._catalog,
+                lambda: self._publisher.streams,
+                max_age_s=settings.stream_max_age_s,
+            ),
             following=self._following,
             filters=filters,
             limits=Limits(settings.max_markets, settings.max_connections, settings.tokens_per_connection),
