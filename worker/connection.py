@@ -12,6 +12,7 @@ from worker.counters import Counters
 from worker.limiter import OpenLimiter
 from worker.notices import Close, Notice, Send
 from worker.protocol import ConnectionProtocol
+from worker.recording.recorder import Recorder
 from worker.sockets.base import Closed, ConnectError, Connector, Socket
 from worker.streams import Update
 
@@ -33,6 +34,7 @@ class Connection:
         counters: Counters,
         on_update: Callable[[Update], None],
         on_notice: Callable[[Connection, Notice], None],
+        recorder: Recorder | None = None,
     ) -> None:
         self.name = name
         self.protocol = protocol
@@ -45,6 +47,7 @@ class Connection:
         self._counters = counters
         self._on_update = on_update
         self._on_notice = on_notice
+        self._recorder = recorder
         self._outgoing = asyncio.Event()
         self._broken: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -77,7 +80,10 @@ class Connection:
                 self._limiter.hold_off(min(error.retry_after_s, MAX_RETRY_AFTER_S))
             self._ended()
             return
-        self.protocol.opened(now_us())
+        opened_us = now_us()
+        if self._recorder is not None:
+            self._recorder.opened(self.name, self._url, opened_us)
+        self.protocol.opened(opened_us)
         self.flush()
         sender = asyncio.create_task(self._send(socket), name=f"{self.name} sender")
         receiver = asyncio.create_task(socket.receive(self._on_frame), name=f"{self.name} receiver")
@@ -95,10 +101,15 @@ class Connection:
             for task in (sender, receiver):
                 task.cancel()
             await asyncio.wait({sender, receiver})
+            if self._recorder is not None:
+                self._recorder.closed(self.name, self.last_close, now_us())
             self._ended()
 
     def _on_frame(self, data: bytes) -> None:
-        self.protocol.frame(data, now_us())
+        received_us = now_us()
+        if self._recorder is not None:
+            self._recorder.received(self.name, data, received_us)
+        self.protocol.frame(data, received_us)
         self.flush()
 
     def tick(self) -> None:
@@ -150,6 +161,8 @@ class Connection:
             for command in commands:
                 match command:
                     case Send(text):
+                        if self._recorder is not None:
+                            self._recorder.sent(self.name, text, now_us())
                         await socket.send(text)
                     case Close(code, reason):
                         self._log.warning("closing", code=code, why=reason)

@@ -53,6 +53,12 @@ class Counters:
     """Entries that Redis refused with an error."""
     disowned: int = 0
     """Updates dropped because their partition had been lost to another worker."""
+    recorded: int = 0
+    """Frames of the raw capture that were written."""
+    recording_lost: int = 0
+    """Frames that the raw capture does not hold because the disk did not take them."""
+    recording_deleted: int = 0
+    """Hourly files deleted to keep RECORD_RAW_MAX_MB."""
     gaps: Counter[str] = field(default_factory=Counter)
     """By cause."""
     events: Counter[str] = field(default_factory=Counter)

@@ -40,6 +40,7 @@ from worker.policy import ProtocolPolicy
 from worker.protocol import ConnectionProtocol
 from worker.publisher import Publisher
 from worker.quarantine import Quarantine
+from worker.recording.choice import recorder_of
 from worker.retention import Retention
 from worker.settings import WorkerSettings
 from worker.shapes import NewMarket
@@ -110,6 +111,7 @@ class Worker:
         self._random = Random()
         self._limiter = OpenLimiter(settings.opens_per_s)
         self._connector = connector_of(settings.socket_mode)
+        self._recorder = recorder_of(settings, worker_id, self._random)
         self._policy = ProtocolPolicy(
             ping_interval_s=settings.ping_interval_s,
             pong_timeout_s=settings.pong_timeout_s,
@@ -206,6 +208,8 @@ class Worker:
         """Runs until `stop` is set, or until a part fails; returns the exit code."""
         self._log.info("starting", worker=self._id, partitions=self._settings.partitions)
         await self._until_redis_answers(self._catalog.check_contract(self._settings.partitions))
+        if self._recorder is not None:
+            self._recorder.start()
         for part in (
             self._publisher.run(),
             self._standing.keep_leases(),
@@ -262,6 +266,7 @@ class Worker:
             counters=self._counters,
             on_update=self._publisher.offer,
             on_notice=self._on_notice,
+            recorder=self._recorder,
         )
 
     def _on_notice(self, connection: Connection, notice: Notice) -> None:
@@ -308,6 +313,8 @@ class Worker:
         writing, others = self._tasks[0], self._tasks[1:]
         await end_tasks({*others, *self._followups})
         await self._following.shut_down()
+        if self._recorder is not None:
+            await self._recorder.close()
         try:
             async with asyncio.timeout(FLUSH_S):
                 with suppress(RedisError, OSError):
@@ -349,6 +356,8 @@ class Worker:
 
     def _record(self) -> dict[str, Any]:
         following = self._following
+        if self._recorder is not None:
+            self._recorder.count_into(self._counters)
         return self._status.record(
             following.connections.values(),
             markets=len(following.condition_ids),

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import StringConstraints, model_validator
 
+from marketdata.raw_files import Compression
 from marketdata.settings import CommaSplit, CrossedError, RedisSettings, setting
 from marketdata.venue import MAX_TOKENS_A_CONNECTION
 
@@ -15,6 +16,7 @@ CONNECTIONS: Final = "Connections"
 BOOKS: Final = "Books"
 PUBLISHING: Final = "Publishing and retention"
 OWNERSHIP: Final = "Ownership"
+RAW_CAPTURE: Final = "Raw capture"
 
 _HTTP: Final = r"^https?://[^\s/]\S*$"
 
@@ -168,6 +170,21 @@ class WorkerSettings(RedisSettings):
         allowed="1 to 64 of A-Z, a-z, 0-9 and . _ -, or empty",
         pattern=r"^[A-Za-z0-9._-]{0,64}$",
     )
+
+    record_raw: str = setting(
+        "",
+        "A directory that keeps all frames as received and sent, in hourly files; empty: none are kept.",
+        RAW_CAPTURE,
+        metavar="DIR",
+    )
+    record_raw_max_mb: int = setting(
+        10_000,
+        "All hourly files in that directory together: the oldest is deleted first.",
+        RAW_CAPTURE,
+        ge=100,
+        le=100_000_000,
+    )
+    record_raw_compression: Compression = setting("zstd", "How hourly files are compressed.", RAW_CAPTURE)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
