@@ -26,10 +26,11 @@ UNDECIDED_KEPT_S: Final = 30 * 86_400.0
 STREAMS_A_ROUND: Final = 200
 _UNLINK_IF_OLD: Final = """
 local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
-if info.err then return 0 end
+if info.err then return 1 end
 for i = 1, #info, 2 do
   if info[i] == 'last-generated-id' and tonumber(string.match(info[i + 1], '^%d+')) <= tonumber(ARGV[1]) then
-    return redis.call('UNLINK', KEYS[1])
+    redis.call('UNLINK', KEYS[1])
+    return 1
   end
 end
 return 0
@@ -82,16 +83,16 @@ class Forgetting:
         ]
         ended_ms = await self._ends([one for family in families for one in family])
         at_ms = now_ms()
-        gone = [
-            one
+        old = [
+            family
             for family in families
             if all(self._is_old(one, ended_ms[one.condition_id], at_ms) for one in family)
-            for one in family
         ]
-        if not gone:
-            return set()
-        await self._unlink(gone, at_ms - self._max_age_ms)
-        dropped = {one.condition_id for one in gone}
+        left = await self._unlink([one for family in old for one in family], at_ms - self._max_age_ms)
+        gone = [family for family in old if left.isdisjoint(one.condition_id for one in family)]
+        dropped = {one.condition_id for family in gone for one in family}
+        if not dropped:
+            return dropped
         await self._catalog.drop(dropped)
         self._log.info("markets that are over were forgotten", markets=len(dropped))
         return dropped
@@ -117,12 +118,18 @@ class Forgetting:
                 found[market.condition_id] = _last_ms(info)
         return found
 
-    async def _unlink(self, markets: list[Market], until_ms: int) -> None:
+    async def _unlink(self, markets: list[Market], until_ms: int) -> set[str]:
+        """Removes the streams; returns the condition ids of those that are there still."""
+        left: set[str] = set()
         for start in range(0, len(markets), STREAMS_A_ROUND):
+            chunk = markets[start : start + STREAMS_A_ROUND]
             pipe = self._client.pipeline(transaction=False)
-            for market in markets[start : start + STREAMS_A_ROUND]:
+            for market in chunk:
                 pipe.eval(_UNLINK_IF_OLD, 1, self._key(market), until_ms)
-            await pipe.execute()
+            for market, is_gone in zip(chunk, await pipe.execute(), strict=True):
+                if not is_gone:
+                    left.add(market.condition_id)
+        return left
 
     def _key(self, market: Market) -> str:
         return self._keys.book(market.partition, market.condition_id)
