@@ -25,14 +25,14 @@ def _checked_listen(text: str) -> str:
     return text
 
 
-def _existing_file(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError("a directory" if path.is_dir() else "no such file")
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise ValueError("no such file")
     return path
 
 
-CaptureFile = Annotated[Path, AfterValidator(_existing_file)]
-"""A recording that is there."""
+CapturePath = Annotated[Path, AfterValidator(_existing)]
+"""A recording that is there: a file, or a folder of hourly files."""
 
 
 class SyntheticArguments(CommandSettings):
@@ -67,10 +67,10 @@ class SimulateSettings(SyntheticArguments):
         metavar="HOST:PORT",
     )
     synthetic: bool = argument(False, "Make up markets, orders and trades.")
-    capture: tuple[CaptureFile, ...] = argument(
+    capture: tuple[CapturePath, ...] = argument(
         (),
-        "Captures of the market channel to play, plain or .gz.",
-        allowed="one or more files",
+        "Captures of the market channel to play, plain, .gz or .zst; a folder of RECORD_RAW as a whole.",
+        allowed="one or more files, or folders of hourly files",
         metavar="FILE",
     )
     speed: float = argument(1, "1 plays at the pace of the recording, 2 twice as fast, 0 flat out.", ge=0)
