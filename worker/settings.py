@@ -125,6 +125,24 @@ class WorkerSettings(RedisSettings):
         30, "A token without a first book for this long is asked for again.", CONNECTIONS, gt=0, le=3600
     )
 
+    stale_after_s: float = setting(
+        30,
+        "A token that nothing was heard of for this long is compared with the venue's book over REST.",
+        CONNECTIONS,
+        ge=1,
+        le=3600,
+    )
+    quarantine_retry_s: float = setting(
+        60, "A silent token that nothing rescued is asked for this often.", CONNECTIONS, ge=1, le=86_400
+    )
+    connection_max_age_s: float = setting(
+        0,
+        "A connection is replaced by a new one at this age, without a gap where both have the same books; 0: never.",
+        CONNECTIONS,
+        ge=0,
+        le=604_800,
+    )
+
     step_quiet_ms: float = setting(
         5,
         "A step of the exchange is over after this much silence of its connection.",
@@ -144,6 +162,13 @@ class WorkerSettings(RedisSettings):
     )
     hash_checks_per_s: float = setting(
         500, "At most this many sampled hash checks a second.", BOOKS, ge=0, le=1_000_000
+    )
+    trust_min: float = setting(
+        0.8,
+        "A market gets a gap and new books when a smaller share of its recent hash checks matches.",
+        BOOKS,
+        ge=0,
+        le=1,
     )
 
     max_pending: int = setting(
@@ -175,6 +200,7 @@ class WorkerSettings(RedisSettings):
         "",
         "A directory that keeps all frames as received and sent, in hourly files; empty: none are kept.",
         RAW_CAPTURE,
+        allowed="a path, or empty",
         metavar="DIR",
     )
     record_raw_max_mb: int = setting(
