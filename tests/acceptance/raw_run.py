@@ -119,7 +119,9 @@ async def run(
         spoken = read_folder(Path(folder), outcome)
         received = sum(len(one.frames) for one in spoken.values())
         if received != counters["frames"]:
-            outcome.mistakes.append(f"the worker received {counters['frames']} frames and recorded {received}")
+            outcome.mistakes.append(
+                f"the worker received {counters['frames']} frames and recorded {received}"
+            )
         await _compare_clients(Path(folder), spoken, outcome)
         async with venue("--capture", folder, "--speed", "1") as url, worker(server, url, "again/"):
             await _played(url, again)
@@ -165,7 +167,9 @@ async def _compare_clients(folder: Path, spoken: dict[str, Spoken], outcome: Out
         expected = [frame for frame in one.frames if frame not in ANSWERS]
         outcome.compared += len(expected)
         if got != expected:
-            place = next((n for n, pair in enumerate(zip(got, expected, strict=False)) if pair[0] != pair[1]), -1)
+            place = next(
+                (n for n, pair in enumerate(zip(got, expected, strict=False)) if pair[0] != pair[1]), -1
+            )
             outcome.mistakes.append(
                 f"{name}: {len(got)} frames played, {len(expected)} recorded; first difference at {place}"
             )
