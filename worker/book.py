@@ -113,6 +113,10 @@ class Book:
             self.asks
         ) == {micros: to_micros(size) for micros, _, size in asks}
 
+    def same_as(self, other: Book) -> bool:
+        """Whether another book has the same prices and sizes, however they are spelt."""
+        return _numbers(self.bids) == _numbers(other.bids) and _numbers(self.asks) == _numbers(other.asks)
+
 
 def _numbers(side: dict[int, tuple[str, str]]) -> dict[int, int]:
     return {micros: to_micros(size) for micros, (_, size) in side.items()}

@@ -9,9 +9,11 @@ from marketdata.clock import now_us
 from marketdata.logs import get_logger
 from worker.backoff import Backoff
 from worker.counters import Counters
+from worker.feeds import TokenState
 from worker.limiter import OpenLimiter
 from worker.notices import Close, Notice, Send
 from worker.protocol import ConnectionProtocol
+from worker.recent import Recent
 from worker.recording.recorder import Recorder
 from worker.sockets.base import Closed, ConnectError, Connector, Socket
 from worker.streams import Update
@@ -32,6 +34,7 @@ class Connection:
         limiter: OpenLimiter,
         backoff: Backoff,
         counters: Counters,
+        recent: Recent,
         on_update: Callable[[Update], None],
         on_notice: Callable[[Connection, Notice], None],
         recorder: Recorder | None = None,
@@ -45,6 +48,7 @@ class Connection:
         self._limiter = limiter
         self._backoff = backoff
         self._counters = counters
+        self._recent = recent
         self._on_update = on_update
         self._on_notice = on_notice
         self._recorder = recorder
@@ -76,6 +80,7 @@ class Connection:
         except ConnectError as error:
             self.last_close = f"not opened: {error}"
             self._log.warning("could not connect", why=str(error))
+            self._recent.add("reconnect", f"{self.name} {self.last_close}")
             if error.retry_after_s:
                 self._limiter.hold_off(min(error.retry_after_s, MAX_RETRY_AFTER_S))
             self._ended()
@@ -171,7 +176,10 @@ class Connection:
     def _say_closed(self, closed: Closed) -> None:
         self.last_close = f"{closed.code} {closed.reason}".strip()
         self._counters.disconnects += 1
+        self._counters.closes[str(closed.code)] += 1
+        live = sum(feed.state is TokenState.LIVE for feed in self.protocol.books.tokens.values())
         self._log.warning("disconnected", code=closed.code, reason=closed.reason)
+        self._recent.add("reconnect", f"{self.name} closed: {self.last_close}, {live} live tokens got a gap")
 
     def _ended(self) -> None:
         self.protocol.closed(now_us())

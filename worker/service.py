@@ -20,6 +20,7 @@ from marketdata.errors import BookstreamError
 from marketdata.keys import Keys
 from marketdata.leases import Leases
 from marketdata.logs import get_logger
+from marketdata.market import Market
 from marketdata.redis_url import RedisSession, redis_session
 from marketdata.tasks import end_tasks
 from worker.backoff import Backoff
@@ -34,16 +35,19 @@ from worker.heartbeat import Heartbeat
 from worker.ids import IdClock
 from worker.limiter import OpenLimiter
 from worker.market_keeper import MarketKeeper
-from worker.notices import Ended, Notice, Quarantined, Witness
+from worker.moves import Moves
+from worker.notices import Ended, Event, Move, Notice, Quarantined, Witness
 from worker.ownership import Ownership
 from worker.policy import ProtocolPolicy
 from worker.protocol import ConnectionProtocol
 from worker.publisher import Publisher
 from worker.quarantine import Quarantine
+from worker.recent import Recent
 from worker.recording.choice import recorder_of
 from worker.retention import Retention
 from worker.settings import WorkerSettings
 from worker.shapes import NewMarket
+from worker.shards import Shards
 from worker.sockets import connector_of
 from worker.standing import Standing
 from worker.status import Status
@@ -109,6 +113,7 @@ class Worker:
         self._keys = keys = Keys(settings.key_prefix)
         self._counters = counters = Counters()
         self._random = Random()
+        self._recent = Recent()
         self._limiter = OpenLimiter(settings.opens_per_s)
         self._connector = connector_of(settings.socket_mode)
         self._recorder = recorder_of(settings, worker_id, self._random)
@@ -116,6 +121,9 @@ class Worker:
             ping_interval_s=settings.ping_interval_s,
             pong_timeout_s=settings.pong_timeout_s,
             first_book_timeout_s=settings.first_book_timeout_s,
+            stale_after_s=settings.stale_after_s,
+            quarantine_retry_s=settings.quarantine_retry_s,
+            trust_min=settings.trust_min,
             steps=StepPolicy(
                 quiet_us=int(settings.step_quiet_ms * 1000),
                 desync_after_us=int(settings.desync_after_ms * 1000),
@@ -141,6 +149,15 @@ class Worker:
             ids=ids,
             backoff=Backoff(0.05, 1.0, self._random),
         )
+        self._shards = Shards(self._new_connection)
+        self._moves = Moves(
+            shards=self._shards,
+            counters=counters,
+            tokens_per_connection=settings.tokens_per_connection,
+            max_connections=settings.max_connections,
+            max_age_s=settings.connection_max_age_s,
+            market_of=self._market_of,
+        )
         self._following = Following(
             client=client,
             keys=keys,
@@ -149,7 +166,8 @@ class Worker:
             ids=ids,
             counters=counters,
             tokens_per_connection=settings.tokens_per_connection,
-            new_connection=self._new_connection,
+            shards=self._shards,
+            moves=self._moves,
         )
         self._ownership = Ownership(
             client=client,
@@ -190,12 +208,15 @@ class Worker:
             maxlen=settings.stream_maxlen,
             max_age_s=settings.stream_max_age_s,
         )
-        self._status = Status(client, keys, worker_id, counters, self._publisher, settings.partitions)
+        self._status = Status(
+            client, keys, worker_id, counters, self._publisher, self._recent, settings.partitions
+        )
         self._standing = Standing(self._ownership, self._keeper, self._status)
         self._heartbeat = Heartbeat(
             keys=keys,
             worker_id=worker_id,
-            following=self._following,
+            shards=self._shards,
+            moves=self._moves,
             ownership=self._ownership,
             publisher=self._publisher,
             hash_checks_per_s=settings.hash_checks_per_s if settings.book_hash_check == "sampled" else 0,
@@ -218,6 +239,7 @@ class Worker:
             self._keep_status(),
             self._quarantine.run(),
             self._witnesses.run(),
+            self._moves.run(),
             self._retention.run(),
             _freeze_when_warm(),
         ):
@@ -238,15 +260,16 @@ class Worker:
         """Once a second: heartbeats, overdue books, clock entries, sampled hash checks. Waits for nothing else."""
         while True:
             await asyncio.sleep(1.0)
-            self._heartbeat.beat()
+            await self._heartbeat.beat()
             self._following.forget_retired()
-            failure = self._following.failed()
+            failure = self._shards.failed()
             if failure is not None:
                 raise failure
 
     async def _keep_status(self) -> None:
         while True:
             try:
+                await self._status.look_at_markets(self._shards.feeds())
                 await self._status.write(self._record())
             except (RedisError, OSError) as error:
                 self._log.debug(f"status not written: {in_one_line(error)}")
@@ -264,6 +287,7 @@ class Worker:
             limiter=self._limiter,
             backoff=Backoff(settings.reconnect_min_s, settings.reconnect_max_s, self._random),
             counters=self._counters,
+            recent=self._recent,
             on_update=self._publisher.offer,
             on_notice=self._on_notice,
             recorder=self._recorder,
@@ -273,12 +297,26 @@ class Worker:
         match notice:
             case Quarantined(frame, reason):
                 self._quarantine.add(frame, reason, connection.name)
+                self._recent.add("error", f"{connection.name} got a frame that could not be used: {reason}")
             case Witness():
                 self._witnesses.ask(connection, notice)
+            case Move(condition_id, token):
+                self._moves.rescue(connection, condition_id, token)
+            case Event(what, condition_id, outcome, text):
+                self._recent.add(what, f"{text} ({self._named(condition_id, outcome)}, {connection.name})")
             case NewMarket(market):
                 self._keeper.heard_of(market)
             case Ended(condition_id, winner):
                 self._follow_up(self._keeper.resolved(condition_id, winner))
+
+    def _market_of(self, condition_id: str) -> Market | None:
+        return self._keeper.known.get(condition_id)
+
+    def _named(self, condition_id: str, outcome: int | None) -> str:
+        market = self._market_of(condition_id)
+        if market is None:
+            return condition_id
+        return market.question if outcome is None else f"{market.question}: {market.outcomes[outcome]}"
 
     def _on_lost(self, lost: frozenset[int]) -> None:
         self._follow_up(self._following.lose(lost))
@@ -359,7 +397,7 @@ class Worker:
         if self._recorder is not None:
             self._recorder.count_into(self._counters)
         return self._status.record(
-            following.connections.values(),
+            self._shards.connections.values(),
             markets=len(following.condition_ids),
             partitions=len(self._ownership.owned),
         )

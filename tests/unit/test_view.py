@@ -19,6 +19,10 @@ from marketdata.entries import Entry, gap_note
 NOW_MS = 1_700_000_000_000
 
 
+def busy(entries: dict[str, int]) -> dict[str, dict[str, int]]:
+    return {condition_id: {"entries": count} for condition_id, count in entries.items()}
+
+
 def word(worker: str = "w1", **given: Any) -> WorkerWord:
     plain: dict[str, Any] = {
         "worker": worker,
@@ -198,12 +202,12 @@ def test_rates_come_from_counters_and_forget_who_is_gone() -> None:
 
 def test_the_most_recently_active_markets_and_no_jumping_about() -> None:
     activity = Activity()
-    activity.update([word(entries_by_market={"a": 5, "b": 9, "c": 1, "d": 2})])
+    activity.update([word(by_market=busy({"a": 5, "b": 9, "c": 1, "d": 2}))])
     assert activity.newest(2) == ["b", "a"]
-    activity.update([word(now_ms=NOW_MS + 1000, entries_by_market={"a": 5, "b": 9, "c": 2, "d": 2})])
+    activity.update([word(now_ms=NOW_MS + 1000, by_market=busy({"a": 5, "b": 9, "c": 2, "d": 2}))])
     assert activity.newest(2) == ["b", "a"], "both are still among the four newest"
     assert activity.newest(3) == ["b", "a", "c"]
     activity.update(
-        [word(now_ms=NOW_MS + 2000, entries_by_market={"a": 5, "b": 9, "c": 3, "d": 3, "e": 1, "f": 1})]
+        [word(now_ms=NOW_MS + 2000, by_market=busy({"a": 5, "b": 9, "c": 3, "d": 3, "e": 1, "f": 1}))]
     )
     assert activity.newest(2) == ["c", "d"]

@@ -1,0 +1,105 @@
+"""One market on its way from one connection to another (pure).
+
+Both connections keep its books for a while; only the old one is written. The market is switched when both have the
+same books, and have told the same trades: then nothing is missing and nothing comes twice. A token that has no
+book on the old connection needs no such proof, for its gap stands already.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+from worker.feeds import MarketFeed, TokenFeed, TokenState, Told
+
+OVERLAP_US: Final = 1_500_000
+"""Both are listened to for at least so long: what was under way when the second one began has arrived by then."""
+
+SETTLED_MS: Final = 1_000
+"""Trades of later than so much after the second one's first books must be on both."""
+
+TAPE_KEPT: Final = 20_000
+"""A market that trades more than this meanwhile stays where it is."""
+
+
+class Decision(enum.Enum):
+    """What is to become of a market that changes connections."""
+
+    WAIT = enum.auto()
+    SWITCH = enum.auto()
+    ABANDON = enum.auto()
+
+
+class Switch:
+    """Compares a market's books on two connections."""
+
+    def __init__(self, old: MarketFeed, new: MarketFeed, now_us: int, patience_us: int) -> None:
+        self.old = old
+        self.new = new
+        self.wanted: set[str] = set()
+        """Tokens that are silent on the old connection: for them the market moves."""
+        self._give_up_us = now_us + patience_us
+        self._both_since_us = 0
+        self._settled_ms = 0
+        new.muted = True
+        old.tape, new.tape = [], []
+
+    def decide(self, now_us: int) -> Decision:
+        """What to do now; to be asked every few milliseconds."""
+        late = now_us >= self._give_up_us or len(self.old.tape or ()) > TAPE_KEPT
+        if not self._has_all():
+            self._both_since_us = 0
+            if not late:
+                return Decision.WAIT
+            return Decision.SWITCH if self._has_wanted() else Decision.ABANDON
+        if not any(_live(feed) for feed in self.old.tokens):
+            return Decision.SWITCH
+        if not self._both_since_us:
+            self._both_since_us = now_us
+            self._settled_ms = max(self.old.last_venue_ms, self.new.last_venue_ms) + SETTLED_MS
+        if now_us - self._both_since_us >= OVERLAP_US and not self.differing():
+            return Decision.SWITCH
+        if not late:
+            return Decision.WAIT
+        return Decision.SWITCH if self._has_wanted() else Decision.ABANDON
+
+    def differing(self) -> list[TokenFeed]:
+        """Tokens that are live on the old connection and not the same on the new one; they need a gap."""
+        return [
+            old
+            for old, new in zip(self.old.tokens, self.new.tokens, strict=True)
+            if _live(old) and not (_same(old, new) and self._same_tape(old.outcome))
+        ]
+
+    def _has_all(self) -> bool:
+        """Whether the new connection has every book that the old one has, and those that are wanted."""
+        pairs = list(zip(self.old.tokens, self.new.tokens, strict=True))
+        if any((_live(old) or new.token in self.wanted) and not _live(new) for old, new in pairs):
+            return False
+        return any(_live(new) for _, new in pairs)
+
+    def _has_wanted(self) -> bool:
+        return any(_live(feed) and feed.token in self.wanted for feed in self.new.tokens)
+
+    def _same_tape(self, outcome: int) -> bool:
+        old = [told for told in self.old.tape or () if told.outcome == outcome]
+        new = [told for told in self.new.tape or () if told.outcome == outcome]
+        if [told for told in old if self._late(told)] != [told for told in new if self._late(told)]:
+            return False
+        return not set(new) - set(old)
+
+    def _late(self, told: Told) -> bool:
+        return told.venue_ms is None or told.venue_ms > self._settled_ms
+
+
+def _live(feed: TokenFeed) -> bool:
+    return feed.state is TokenState.LIVE
+
+
+def _same(old: TokenFeed, new: TokenFeed) -> bool:
+    one, other = old.gate, new.gate
+    if not _live(new) or one.held or other.held or old.unproven or new.unproven:
+        return False
+    if one.book is None or other.book is None or (one.venue_ms, one.hash) != (other.venue_ms, other.hash):
+        return False
+    return one.book.same_as(other.book)
