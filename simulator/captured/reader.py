@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
+import structlog
 
 from marketdata.errors import CaptureError
 from simulator.captured.unpacking import read_content
@@ -31,6 +32,8 @@ MAX_BYTES: Final = 2 * 1024 * 1024 * 1024
 _TEXT_FRAMES: Final = frozenset({"PING", "PONG", "NO NEW ASSETS", "INVALID OPERATION"})
 _ANSWERS: Final = frozenset({b"[]", b"[]\n", *(text.encode() for text in _TEXT_FRAMES)})
 _SOCKET_KINDS: Final = frozenset({"ws", "ws_message"})
+
+_log = structlog.stdlib.get_logger("simulator")
 
 Message = dict[str, Any]
 
@@ -111,6 +114,9 @@ def _rows_of(path: Path, number: int, text: bytes, record: object) -> Iterator[R
     if not isinstance(record, dict) or not _is_wrapper(record):
         yield from _frame(path, number, None, text, record, is_rest=_is_rest_answer(record))
         return
+    if record.get("dir") == "lost":
+        _log.warning("the recording has a hole", path=str(path), line=number, frames=record.get("frames"))
+        return
     if "conn" in record:
         yield from _of_raw_capture(path, number, record)
         return
@@ -189,7 +195,7 @@ def _is_wrapper(record: object) -> bool:
         return False
     return (
         "payloadUtf8" in record
-        or ("dir" in record and ("data" in record or "data_base64" in record))
+        or ("dir" in record and ("data" in record or "conn" in record))
         or ("kind" in record and ("data" in record or "message" in record))
     )
 
