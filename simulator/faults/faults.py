@@ -106,7 +106,8 @@ class Faults:
 
     def active(self) -> list[Case]:
         """Those that wait or act, oldest first."""
-        return [case for case in self._cases if case.id in self._waiting or case.id in self._live]
+        cases = [*self._waiting.values(), *(one.case for one in self._live.values())]
+        return sorted(cases, key=lambda case: case.id)
 
     def log(self, since_id: int = 0) -> list[Case]:
         """The newest 10,000, oldest first, from an id on."""
@@ -149,9 +150,9 @@ class Faults:
         self._sweep()
 
     def subscribed(self, line: Line, tokens: tuple[str, ...]) -> None:
-        for case in tuple(self._waiting.values()):
-            if case.began_ms is not None:
-                self._start(case)
+        if self._waiting:
+            # Not before the first books are on their way: whoever is chosen is a client like any other.
+            self._later(0.0, self._start_waiting)
         for one in tuple(self._live.values()):
             one.subscribed(line, tokens)
         self._sweep()
@@ -210,6 +211,11 @@ class Faults:
             case.began_ms = self._clock_ms()
             self._start(case)
 
+    def _start_waiting(self) -> None:
+        for case in tuple(self._waiting.values()):
+            if case.began_ms is not None:
+                self._start(case)
+
     def _start(self, case: Case) -> None:
         fault = resolved(case.fault, tuple(self._lines.values()), self._random)
         if fault is None:
@@ -220,7 +226,7 @@ class Faults:
         del self._waiting[case.id]
         self._live[case.id] = one = BEHAVIOURS[fault.kind](case, self._stage)
         self.idle = False
-        _log.info("a fault begins", id=case.id, **fault.told())
+        _log.info("a fault begins", id=case.id, fault=fault.told())
         one.begin()
         times_itself = KINDS[fault.kind].times_itself
         if fault.for_s is not None and not times_itself:
@@ -252,4 +258,8 @@ class Faults:
             raise FaultError(f"more than {MAX_ACTIVE} faults would be active; nothing was injected")
 
     def _later(self, delay_s: float, call: Callable[[], object]) -> None:
-        asyncio.get_running_loop().call_later(delay_s, call)
+        def due() -> None:
+            call()
+            self._sweep()
+
+        asyncio.get_running_loop().call_later(delay_s, due)
