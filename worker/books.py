@@ -303,25 +303,28 @@ class Books:
         gate = feed.gate
         assert gate.book is not None, "only a book can be checked"
         feed.check_due = False
-        result = feed.check.check(feed.market.facts, feed.token, gate.book, gate.venue_ms, gate.hash, now_us)
-        self._counters.hash_result(result)
+        facts, trust = feed.market.facts, feed.market.trust
+        result = feed.check.check(facts, feed.token, gate.book, gate.venue_ms, gate.hash, now_us)
+        lasts = result is Check.MISMATCH and feed.check.mismatch_lasts(now_us)
         if result is not Check.UNABLE:
-            feed.market.trust.note(matched=result is Check.MATCH)
+            trust.note(matched=result is Check.MATCH)
+        distrusted = result is Check.MISMATCH and trust.below(self._policy.trust_min)
+        gives_up = result is not Check.MATCH and (feed.unproven or lasts or distrusted)
+        if gives_up and feed.check.finds_last_trade(facts, feed.token, gate.book, gate.venue_ms, gate.hash):
+            result = Check.MATCH
+        self._counters.hash_result(result)
         if result is Check.MATCH:
             feed.unproven = False
             feed.proven_us = gate.good_us
             return True
-        if feed.unproven:
-            return False
-        if result is Check.UNABLE:
+        if not gives_up:
+            # If something looks wrong, the next step is checked whoever's turn it is.
+            feed.check_due = result is Check.MISMATCH
             return True
-        if feed.market.trust.below(self._policy.trust_min):
+        if distrusted and not (feed.unproven or lasts):
             self._distrust(feed, now_us)
-        elif not feed.check.mismatch_lasts(now_us):
-            # Something looks wrong: the next step is checked whoever's turn it is.
-            feed.check_due = True
-            return True
-        feed.unproven, feed.doubted_us = True, feed.proven_us
+        if not feed.unproven:
+            feed.unproven, feed.doubted_us = True, feed.proven_us
         return False
 
     def _distrust(self, feed: TokenFeed, now_us: int) -> None:
