@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -72,8 +72,8 @@ class HourlyFiles:
         self._create = create or folder.create
         self._open: _Open | None = None
 
-    def write(self, hour: int, lines: bytes) -> list[Path]:
-        """Writes a block of whole lines into the file of `hour`; returns the files deleted for it.
+    def write(self, hour: int, pieces: Iterable[bytes]) -> list[Path]:
+        """Writes a block of whole lines (in pieces of any size) into the file of `hour`; returns what was deleted.
 
         Raises:
             OSError: nothing of the block is on the disk; the next call begins a new file.
@@ -87,7 +87,7 @@ class HourlyFiles:
                 path, descriptor = self._create(hour, self._worker, self._compression)
                 current = self._open = _Open(hour, path, descriptor, packer_of(self._compression))
                 self.hour = hour
-            packed = current.packer.pack(lines)
+            packed = current.packer.pack(pieces)
             deleted = self._folder.make_room(len(packed), current.path)
             self.deleted += len(deleted)
             current.write(packed)

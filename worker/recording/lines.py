@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import orjson
 
@@ -18,46 +18,45 @@ from marketdata.raw_files import HOUR_US
 Direction = Literal["open", "send", "recv", "close", "lost"]
 
 
-class Taken(NamedTuple):
-    """One thing to be recorded.
+Taken = tuple[int, Direction, str, bytes]
+"""One thing to be recorded: Unix microseconds of receiving or sending, direction, name of the connection, payload.
 
-    Attributes:
-        us: when it was received or sent, Unix microseconds.
-        direction: as on the line.
-        connection: WORKER/NAME.
-        data: the payload, byte for byte.
-        frames: of a `lost` line, how many frames are not recorded.
-        since_us: of a `lost` line, when the first of them came.
-    """
+A plain tuple, as one is made a frame while the frame waits.
+"""
 
-    us: int
-    direction: Direction
-    connection: str
-    data: bytes
-    frames: int = 0
-    since_us: int = 0
+
+def lost(us: int, frames: int, since_us: int) -> Taken:
+    """The mark of a hole that ends at `us`: so many frames are not recorded, the first came at `since_us`."""
+    return us, "lost", "", b"%d %d" % (frames, since_us)
 
 
 class LineWriter:
-    """Spells lines; keeps the last second's spelling, which a thousand lines share."""
+    """Spells lines; keeps the last second's spelling, which a thousand lines share.
 
-    def __init__(self) -> None:
+    Args:
+        worker: its id, in front of the names of its connections.
+    """
+
+    def __init__(self, worker: str) -> None:
+        self._worker = worker
         self._second = -1
         self._stamp = ""
 
     def line(self, taken: Taken) -> bytes:
         """The line, with its line feed."""
-        record: dict[str, Any] = {"t": self._time(taken.us), "dir": taken.direction}
-        if taken.direction == "lost":
-            record["data"] = f"{taken.frames} frames were not recorded"
-            record["frames"] = taken.frames
-            record["since"] = self._time(taken.since_us)
+        us, direction, connection, data = taken
+        record: dict[str, Any] = {"t": self._time(us), "dir": direction}
+        if direction == "lost":
+            frames, since_us = map(int, data.split())
+            record["data"] = f"{frames} frames were not recorded"
+            record["frames"] = frames
+            record["since"] = self._time(since_us)
         else:
-            record["conn"] = taken.connection
+            record["conn"] = f"{self._worker}/{connection}"
             try:
-                record["data"] = taken.data.decode()
+                record["data"] = data.decode()
             except UnicodeDecodeError:
-                record["data_base64"] = base64.b64encode(taken.data).decode()
+                record["data_base64"] = base64.b64encode(data).decode()
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 
     def _time(self, us: int) -> str:
@@ -72,7 +71,7 @@ def by_hour(items: Iterable[Taken], hour: int) -> Iterator[tuple[int, list[Taken
     """Cuts items at full hours (hours since 1970). Times before `hour`, the file's, belong to it all the same."""
     group: list[Taken] = []
     for item in items:
-        its_hour = max(hour, item.us // HOUR_US)
+        its_hour = max(hour, item[0] // HOUR_US)
         if its_hour != hour and group:
             yield hour, group
             group = []

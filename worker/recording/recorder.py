@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from marketdata.clock import now_us
@@ -18,13 +18,13 @@ from marketdata.logs import get_logger
 from worker.backoff import Backoff
 from worker.counters import Counters
 from worker.recording.hourly import HourlyFiles
-from worker.recording.lines import LineWriter, Taken, by_hour
+from worker.recording.lines import LineWriter, Taken, by_hour, lost
 
 BUFFER_BYTES: Final = 64 * 1024 * 1024
 FLUSH_S: Final = 1.0
 """A process that is killed loses at most what it received in so long, where the disk keeps up."""
 
-BLOCK_BYTES: Final = 2 * 1024 * 1024
+BLOCK_BYTES: Final = 512 * 1024
 """Payload of one block; a buffer that holds more is emptied at once."""
 
 CLOSE_S: Final = 0.5
@@ -63,7 +63,6 @@ class Recorder:
         self.recorded = 0
         """Frames (and openings and closings) that were handed to the operating system."""
         self._files = files
-        self._worker = worker
         self._backoff = backoff
         self._buffer_bytes = buffer_bytes
         self._clock = clock
@@ -74,8 +73,8 @@ class Recorder:
         self._said_s = -SAY_EVERY_S
         self._wake = threading.Event()
         self._closing = threading.Event()
-        self._failed = False
-        self._lines = LineWriter()
+        self._stopped = False
+        self._lines = LineWriter(worker)
         self._log = get_logger("recording")
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
 
@@ -93,24 +92,25 @@ class Recorder:
 
     def received(self, connection: str, data: bytes, us: int) -> None:
         """A frame came."""
-        self._put(Taken(us, "recv", f"{self._worker}/{connection}", data))
+        self._put((us, "recv", connection, data))
 
     def sent(self, connection: str, text: str, us: int) -> None:
         """A text frame goes out."""
-        self._put(Taken(us, "send", f"{self._worker}/{connection}", text.encode()))
+        self._put((us, "send", connection, text.encode()))
 
     def opened(self, connection: str, url: str, us: int) -> None:
         """A connection is open."""
-        self._put(Taken(us, "open", f"{self._worker}/{connection}", url.encode()))
+        self._put((us, "open", connection, url.encode()))
 
     def closed(self, connection: str, why: str, us: int) -> None:
         """A connection has ended; `why` begins with the code where there is one."""
-        self._put(Taken(us, "close", f"{self._worker}/{connection}", why.encode()))
+        self._put((us, "close", connection, why.encode()))
 
     async def close(self) -> None:
         """Writes what is buffered, within CLOSE_S; what the disk did not take by then is lost, and told."""
         if self._losing:
             self._mark(now_us())
+        self._stopped = True
         self._closing.set()
         self._wake.set()
         await asyncio.to_thread(self._thread.join, CLOSE_S)
@@ -119,22 +119,22 @@ class Recorder:
             self._log.error(f"the disk did not take the end of the recording: {left} frames are lost")
 
     def _put(self, item: Taken) -> None:
-        size = len(item.data) + _OVERHEAD_BYTES
-        waiting = self._put_bytes - self._taken_bytes
-        if waiting + size > self._buffer_bytes or self._failed or self._closing.is_set():
-            self._lose(item)
+        size = len(item[3]) + _OVERHEAD_BYTES
+        waiting = self._put_bytes - self._taken_bytes + size
+        if waiting > self._buffer_bytes or self._stopped:
+            self._lose(item[0])
             return
         if self._losing:
-            self._mark(item.us)
+            self._mark(item[0])
         self._buffer.append(item)
         self._put_frames += 1
         self._put_bytes += size
-        if waiting + size >= BLOCK_BYTES:
+        if waiting >= BLOCK_BYTES and not self._wake.is_set():
             self._wake.set()
 
-    def _lose(self, item: Taken) -> None:
+    def _lose(self, us: int) -> None:
         if not self._losing:
-            self._losing_since_us = item.us
+            self._losing_since_us = us
         self._losing += 1
         self.lost += 1
         if self._clock() - self._said_s >= SAY_EVERY_S:
@@ -144,8 +144,9 @@ class Recorder:
             )
 
     def _mark(self, us: int) -> None:
-        self._buffer.append(Taken(us, "lost", "", b"", self._losing, self._losing_since_us))
-        self._put_bytes += _OVERHEAD_BYTES
+        mark = lost(us, self._losing, self._losing_since_us)
+        self._buffer.append(mark)
+        self._put_bytes += len(mark[3]) + _OVERHEAD_BYTES
         self._losing = 0
 
     # -- the thread's side ----------------------------------------------------------------------------------
@@ -155,7 +156,7 @@ class Recorder:
             self._work()
         except Exception:  # noqa: BLE001  (a thread's end would go unseen: from here on all is counted as lost)
             self._log.exception("the recording has failed and stops; nothing else is affected")
-            self._failed = True
+            self._stopped = True
 
     def _work(self) -> None:
         while True:
@@ -174,34 +175,32 @@ class Recorder:
         size = 0
         while self._buffer and size < BLOCK_BYTES:
             item = self._buffer.popleft()
-            size += len(item.data)
+            size += len(item[3])
             block.append(item)
         return block
 
     def _write(self, block: list[Taken]) -> bool:
         """Writes a block, again and again if need be; False: the worker ends and the disk does not take it."""
         for hour, items in by_hour(block, self._files.hour):
-            lines = self._spell(items)
-            while not self._try(hour, lines):
+            while not self._try(hour, items):
                 if self._closing.is_set():
                     return False
                 self._closing.wait(self._backoff.next_delay_s())
-            self.recorded += sum(item.direction != "lost" for item in items)
+            self.recorded += sum(item[1] != "lost" for item in items)
             # Freed only now: what is in hand counts against the bound as well.
-            self._taken_bytes += sum(len(item.data) + _OVERHEAD_BYTES for item in items)
+            self._taken_bytes += sum(len(item[3]) + _OVERHEAD_BYTES for item in items)
         return True
 
-    def _spell(self, items: list[Taken]) -> bytes:
-        lines: list[bytes] = []
-        for place, item in enumerate(items, start=1):
-            lines.append(self._lines.line(item))
-            if place % LINES_A_TURN == 0:
-                time.sleep(0)
-        return b"".join(lines)
+    def _spelt(self, items: list[Taken]) -> Iterator[bytes]:
+        """Lines, some at a time: large pieces of memory cost more than what is done with them."""
+        line = self._lines.line
+        for start in range(0, len(items), LINES_A_TURN):
+            yield b"".join([line(item) for item in items[start : start + LINES_A_TURN]])
+            time.sleep(0)
 
-    def _try(self, hour: int, lines: bytes) -> bool:
+    def _try(self, hour: int, items: list[Taken]) -> bool:
         try:
-            deleted = self._files.write(hour, lines)
+            deleted = self._files.write(hour, self._spelt(items))
         except OSError as error:
             if not self._backoff.tries:
                 self._log.warning(

@@ -27,7 +27,7 @@ from worker.backoff import Backoff
 from worker.counters import Counters
 from worker.recording.folder import Folder
 from worker.recording.hourly import FILE_SHARE, HourlyFiles
-from worker.recording.lines import LineWriter, Taken, by_hour
+from worker.recording.lines import LineWriter, Taken, by_hour, lost
 from worker.recording.packers import packer_of
 from worker.recording.recorder import Recorder
 
@@ -61,7 +61,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_a_line_has_the_samples_wrapper_with_microseconds_and_connection() -> None:
-    line = LineWriter().line(Taken(HOUR_US + 1_000_007, "recv", "w1/c0", b'{"a": "\\u00e9 \xc3\xa9"}\n'))
+    line = LineWriter("w1").line((HOUR_US + 1_000_007, "recv", "c0", b'{"a": "\\u00e9 \xc3\xa9"}\n'))
     assert line.endswith(b"\n")
     assert line.count(b"\n") == 1
     assert orjson.loads(line) == {
@@ -74,21 +74,21 @@ def test_a_line_has_the_samples_wrapper_with_microseconds_and_connection() -> No
 
 @given(st.binary())
 def test_any_payload_comes_back_byte_for_byte(data: bytes) -> None:
-    row = orjson.loads(LineWriter().line(Taken(HOUR_US, "recv", "w1/c0", data)))
+    row = orjson.loads(LineWriter("w1").line((HOUR_US, "recv", "c0", data)))
     assert ("data" in row) != ("data_base64" in row)
     back = row["data"].encode() if "data" in row else base64.b64decode(row["data_base64"])
     assert back == data
 
 
 def test_a_loss_says_how_many_and_since_when() -> None:
-    row = orjson.loads(LineWriter().line(Taken(HOUR_US + 5, "lost", "", b"", 17, HOUR_US + 2)))
+    row = orjson.loads(LineWriter("w1").line(lost(HOUR_US + 5, 17, HOUR_US + 2)))
     assert (row["dir"], row["frames"], row["data"]) == ("lost", 17, "17 frames were not recorded")
     assert (row["since"], row["t"]) == ("2026-09-20T19:00:00.000002Z", "2026-09-20T19:00:00.000005Z")
 
 
 def test_items_are_cut_at_full_hours_and_a_clock_set_back_does_not_reopen_one() -> None:
     def at(us: int) -> Taken:
-        return Taken(us, "recv", "w1/c0", b"x")
+        return us, "recv", "c0", b"x"
 
     before, after, back = at(HOUR_US - 1), at(HOUR_US), at(HOUR_US - 2)
     assert list(by_hour([before, after, back], 0)) == [(HOUR - 1, [before]), (HOUR, [after, back])]
@@ -120,8 +120,8 @@ def files_in(folder: Path, limit: int = 10**9, compression: Compression = "zstd"
 @pytest.mark.parametrize("compression", ["zstd", "gzip"])
 def test_each_block_can_be_read_before_the_file_has_an_end(tmp_path: Path, compression: Compression) -> None:
     files = files_in(tmp_path, compression=compression)
-    files.write(HOUR, b"one\n")
-    files.write(HOUR, b"two\n")
+    files.write(HOUR, [b"one\n"])
+    files.write(HOUR, [b"two\n"])
     (file,) = raw_files(tmp_path)
     assert read_content(tmp_path / file.name, 100) == b"one\ntwo\n"
     files.close()
@@ -130,8 +130,8 @@ def test_each_block_can_be_read_before_the_file_has_an_end(tmp_path: Path, compr
 
 def test_a_new_hour_begins_a_new_file(tmp_path: Path) -> None:
     files = files_in(tmp_path)
-    files.write(HOUR, b"one\n")
-    files.write(HOUR + 1, b"two\n")
+    files.write(HOUR, [b"one\n"])
+    files.write(HOUR + 1, [b"two\n"])
     files.close()
     names = [file.name for file in raw_files(tmp_path)]
     assert names == ["raw-20260920T19Z-w1-0000.jsonl.zst", "raw-20260920T20Z-w1-0000.jsonl.zst"]
@@ -141,7 +141,7 @@ def test_a_new_hour_begins_a_new_file(tmp_path: Path) -> None:
 def test_a_worker_that_comes_again_within_the_hour_takes_the_next_number(tmp_path: Path) -> None:
     for text in (b"one\n", b"two\n"):
         files = files_in(tmp_path)
-        files.write(HOUR, text)
+        files.write(HOUR, [text])
         files.close()
     assert [file.part for file in raw_files(tmp_path)] == [0, 1]
 
@@ -163,7 +163,7 @@ def test_the_bound_holds_and_the_oldest_goes_first(tmp_path: Path) -> None:
     files = files_in(tmp_path, limit)
     deleted: list[str] = []
     for number in range(200):
-        gone = files.write(HOUR + number // 50, noise.randbytes(1000).hex().encode() + b"\n")
+        gone = files.write(HOUR + number // 50, [noise.randbytes(1000).hex().encode(), b"\n"])
         deleted += [path.name for path in gone]
         assert total(tmp_path) <= limit
         assert len(list(tmp_path.iterdir())) <= FILE_SHARE + 1
@@ -178,12 +178,12 @@ def test_the_bound_holds_and_the_oldest_goes_first(tmp_path: Path) -> None:
 def test_what_another_worker_writes_is_not_deleted_and_what_it_left_is(tmp_path: Path) -> None:
     limit = 10_000
     other = files_in(tmp_path, limit, worker="w0")
-    other.write(HOUR - 9, os.urandom(2000))
+    other.write(HOUR - 9, [os.urandom(2000)])
     (theirs,) = tmp_path.iterdir()
     left = tmp_path / raw_file_name(HOUR - 5, "w9", 0, "zstd")
     left.write_bytes(b"x" * 7000)
     ours = files_in(tmp_path, limit)
-    assert ours.write(HOUR, os.urandom(2000)) == [left]
+    assert ours.write(HOUR, [os.urandom(2000)]) == [left]
     assert theirs.exists()
     other.close()
     with theirs.open("rb") as unlocked:
@@ -192,10 +192,10 @@ def test_what_another_worker_writes_is_not_deleted_and_what_it_left_is(tmp_path:
 
 def test_room_that_others_fill_is_refused(tmp_path: Path) -> None:
     other = files_in(tmp_path, 10**6, worker="w0")
-    other.write(HOUR, os.urandom(5000))
+    other.write(HOUR, [os.urandom(5000)])
     ours = files_in(tmp_path, 4000)
     with pytest.raises(OSError, match="RECORD_RAW_MAX_MB is full"):
-        ours.write(HOUR, b"one\n")
+        ours.write(HOUR, [b"one\n"])
     assert len(list(tmp_path.iterdir())) == 1
     other.close()
 
@@ -204,7 +204,7 @@ def test_a_full_disk_costs_nothing_of_what_came_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = files_in(tmp_path)
-    files.write(HOUR, b"one\n")
+    files.write(HOUR, [b"one\n"])
     real, calls = os.write, 0
 
     def half_then_full(descriptor: int, data: bytes) -> int:
@@ -216,9 +216,9 @@ def test_a_full_disk_costs_nothing_of_what_came_before(
 
     monkeypatch.setattr(os, "write", half_then_full)
     with pytest.raises(OSError, match="No space"):
-        files.write(HOUR, b"two\n")
+        files.write(HOUR, [b"two\n"])
     monkeypatch.undo()
-    files.write(HOUR, b"two\n")
+    files.write(HOUR, [b"two\n"])
     files.close()
     first, second = (tmp_path / file.name for file in raw_files(tmp_path))
     assert (read_content(first, 100), unpacked(second)) == (b"one\n", b"two\n")
@@ -226,11 +226,11 @@ def test_a_full_disk_costs_nothing_of_what_came_before(
 
 def test_a_file_that_was_deleted_is_noticed(tmp_path: Path) -> None:
     files = files_in(tmp_path)
-    files.write(HOUR, b"one\n")
+    files.write(HOUR, [b"one\n"])
     next(tmp_path.iterdir()).unlink()
     with pytest.raises(OSError, match="deleted"):
-        files.write(HOUR, b"two\n")
-    files.write(HOUR, b"two\n")
+        files.write(HOUR, [b"two\n"])
+    files.write(HOUR, [b"two\n"])
     files.close()
     assert unpacked(next(tmp_path.iterdir())) == b"two\n"
 
@@ -239,7 +239,7 @@ def test_gzip_and_zstd_pack(tmp_path: Path) -> None:
     text = b'{"price":"0.5","size":"10"}\n' * 1000
     for compression in ("zstd", "gzip"):
         packer = packer_of(compression)
-        assert len(packer.pack(text) + packer.end()) < len(text) / 20
+        assert len(packer.pack([text]) + packer.end()) < len(text) / 20
 
 
 # -- the buffer -------------------------------------------------------------------------------------------------
@@ -321,10 +321,10 @@ async def test_a_loss_is_marked_where_it_was(tmp_path: Path) -> None:
     await recorder.close()
     found = rows(tmp_path)
     assert [row["data"] for row in found if row["dir"] == "recv"] == [*map(str, range(kept)), "last"]
-    (lost,) = (row for row in found if row["dir"] == "lost")
-    assert found.index(lost) == kept
-    assert lost["frames"] == 20 - kept == recorder.lost
-    assert lost["since"].endswith(f"{kept:06d}Z")
+    (hole,) = (row for row in found if row["dir"] == "lost")
+    assert found.index(hole) == kept
+    assert hole["frames"] == 20 - kept == recorder.lost
+    assert hole["since"].endswith(f"{kept:06d}Z")
 
 
 async def test_a_loss_at_the_end_is_marked_as_well(tmp_path: Path) -> None:
@@ -334,6 +334,9 @@ async def test_a_loss_at_the_end_is_marked_as_well(tmp_path: Path) -> None:
     recorder.start()
     await recorder.close()
     assert rows(tmp_path)[-1]["frames"] == recorder.lost > 0
+    before = recorder.lost
+    recorder.received("c0", b"too late", HOUR_US)
+    assert recorder.lost == before + 1
 
 
 async def test_a_failure_that_nobody_thought_of_stops_the_recording_only(tmp_path: Path) -> None:
@@ -343,7 +346,7 @@ async def test_a_failure_that_nobody_thought_of_stops_the_recording_only(tmp_pat
     recorder = recorder_of(files_in(tmp_path, create=create))
     recorder.start()
     recorder.received("c0", b"one", HOUR_US)
-    until(lambda: recorder._failed, "the thread has ended")
+    until(lambda: recorder._stopped, "the thread has ended")
     recorder.received("c0", b"two", HOUR_US)
     await recorder.close()
     assert (recorder.lost, recorder.recorded) == (2, 0)
