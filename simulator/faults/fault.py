@@ -115,24 +115,24 @@ class Fault(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Kind
-    at_s: _Number = Field(0.0, ge=0, le=MAX_FOR_S)
+    at_s: _Number = Field(default=0.0, ge=0, le=MAX_FOR_S)
     connection: Literal["any"] | Annotated[_Whole, Field(ge=1)] | None = None
-    token: str | None = Field(None, min_length=1, max_length=100)
-    market: str | None = Field(None, min_length=1, max_length=100)
-    share: _Number = Field(1.0, gt=0, le=1)
-    count: _Whole | None = Field(None, ge=1, le=1_000_000_000)
-    for_s: _Number | None = Field(None, gt=0, le=MAX_FOR_S)
+    token: str | None = Field(default=None, min_length=1, max_length=100)
+    market: str | None = Field(default=None, min_length=1, max_length=100)
+    share: _Number = Field(default=1.0, gt=0, le=1)
+    count: _Whole | None = Field(default=None, ge=1, le=1_000_000_000)
+    for_s: _Number | None = Field(default=None, gt=0, le=MAX_FOR_S)
     code: _Whole = 1011
-    reason: str = Field("", max_length=60)
+    reason: str = Field(default="", max_length=60)
     rescue: Rescue = "never"
-    delay_s: _Number = Field(1.0, gt=0, le=MAX_DELAY_S)
-    by: _Whole = Field(1, ge=1, le=1_000)
-    event: str | None = Field(None, min_length=1, max_length=100)
+    delay_s: _Number = Field(default=1.0, gt=0, le=MAX_DELAY_S)
+    by: _Whole = Field(default=1, ge=1, le=1_000)
+    event: str | None = Field(default=None, min_length=1, max_length=100)
     form: Form = "any"
-    status: _Whole | None = Field(None, ge=400, le=599)
-    retry_after_s: _Whole = Field(0, ge=0, le=86_400)
+    status: _Whole | None = Field(default=None, ge=400, le=599)
+    retry_after_s: _Whole = Field(default=0, ge=0, le=86_400)
     path: str = "/"
-    age_s: _Number = Field(0.0, ge=0, le=31_536_000)
+    age_s: _Number = Field(default=0.0, ge=0, le=31_536_000)
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
