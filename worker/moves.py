@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from marketdata.clock import now_us
@@ -95,7 +95,10 @@ class Moves:
             for one, feed in source.protocol.books.markets.items()
             if not feed.muted and one not in self._moves
         ]
-        if self._begin(source, self._shards.next_shard(), markets, ROTATION_PATIENCE_S):
+        places = self._places(source, at_us, len(markets))
+        # What rescues left on a connection of its own goes where there is room.
+        shard = min(places, key=lambda one: (places[one], one), default=self._shards.next_shard())
+        if self._begin(source, shard, markets, ROTATION_PATIENCE_S):
             self._rotating = source
             self._log.info("replacing a connection because of its age", connection=source.name)
 
@@ -190,8 +193,15 @@ class Moves:
 
     def _place_for_one(self, source: Connection, at_us: int) -> int | None:
         """The shard with the least room that is good for a rescue; a new one if there is none; None: no room at all."""
+        places = self._places(source, at_us, 1)
+        if places:
+            return min(places, key=lambda shard: (places[shard], shard))
+        return self._shards.next_shard() if len(self._shards.connections) < self._max_connections else None
+
+    def _places(self, source: Connection, at_us: int, markets: int) -> dict[int, int]:
+        """How much room is left on the other shards that could take so many markets."""
         self._avoided_until_us = {one: us for one, us in self._avoided_until_us.items() if us > at_us}
-        places: Mapping[int, int] = {
+        places = {
             shard: self._room - len(one.protocol.books.markets)
             for shard, one in self._shards.connections.items()
             if one is not source
@@ -199,10 +209,7 @@ class Moves:
             and one not in self._avoided_until_us
             and (one.protocol.state is ConnectionState.LIVE or self._is_new(one))
         }
-        open_places = {shard: room for shard, room in places.items() if room > 0}
-        if open_places:
-            return min(open_places, key=lambda shard: (open_places[shard], shard))
-        return self._shards.next_shard() if len(self._shards.connections) < self._max_connections else None
+        return {shard: room for shard, room in places.items() if room >= markets}
 
     def _is_new(self, connection: Connection) -> bool:
         return any(move.target is connection for move in self._moves.values())
