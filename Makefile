@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench picture prove-synthetic prove-replay public-client
+.PHONY: help setup demo test check bench picture prove-synthetic prove-replay prove-raw-capture public-client
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -33,6 +33,9 @@ prove-synthetic: $(STAMP) ## a minute of 1,000 markets at 2,000 messages/s held 
 
 prove-replay: $(STAMP) ## record a simulated hour of 500 markets and replay it in every way, into docs/proofs
 	$(BIN)/python -m tests.acceptance.replay_run --out docs/proofs/replay.txt $(ARGS)
+
+prove-raw-capture: $(STAMP) ## record two minutes of 300 markets as received and play them again, into docs/proofs
+	$(BIN)/python -m tests.acceptance.raw_run --out docs/proofs/raw-capture.txt $(ARGS)
 
 public-client: $(STAMP) ## read the synthetic venue with NautilusTrader, installed into .venv-public-client
 	PYTHON=$(BIN)/python tests/public_client/run.sh $(ARGS)
