@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,9 @@ from worker.recording.packers import Packer, packer_of
 FILE_SHARE: Final = 4
 """A file that holds this part of the bound is followed by another one: the current one is never deleted."""
 
+PLAIN_BYTES: Final = 500_000_000
+"""A file that holds so much, unpacked, is followed by another one: whoever plays it holds it in memory."""
+
 
 class _Open:
     """The file that is being written."""
@@ -26,6 +29,15 @@ class _Open:
         self.descriptor = descriptor
         self.packer = packer
         self.size = 0
+        self.plain_bytes = 0
+
+    def pack(self, pieces: Iterable[bytes]) -> bytes:
+        return self.packer.pack(self._counted(pieces))
+
+    def _counted(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self.plain_bytes += len(piece)
+            yield piece
 
     def write(self, data: bytes) -> None:
         """Writes all of it or nothing: what a full disk took of it is cut off again."""
@@ -51,6 +63,7 @@ class HourlyFiles:
         compression: of new files.
         limit_bytes: bound of the folder, for the size of one file.
         create: as `Folder.create`, unless a test says otherwise.
+        plain_bytes: bound of one file, unpacked.
     """
 
     def __init__(
@@ -60,6 +73,7 @@ class HourlyFiles:
         compression: Compression,
         limit_bytes: int,
         create: Callable[[int, str, Compression], tuple[Path, int]] | None = None,
+        plain_bytes: int = PLAIN_BYTES,
     ) -> None:
         self.deleted = 0
         """Files deleted to keep the bound."""
@@ -69,6 +83,7 @@ class HourlyFiles:
         self._worker = worker
         self._compression = compression
         self._file_bytes = max(1, limit_bytes // FILE_SHARE)
+        self._plain_bytes = plain_bytes
         self._create = create or folder.create
         self._open: _Open | None = None
 
@@ -79,7 +94,11 @@ class HourlyFiles:
             OSError: nothing of the block is on the disk; the next call begins a new file.
         """
         current = self._open
-        if current is not None and (current.hour != hour or current.size >= self._file_bytes):
+        if current is not None and (
+            current.hour != hour
+            or current.size >= self._file_bytes
+            or current.plain_bytes >= self._plain_bytes
+        ):
             self.close()
             current = None
         try:
@@ -87,7 +106,7 @@ class HourlyFiles:
                 path, descriptor = self._create(hour, self._worker, self._compression)
                 current = self._open = _Open(hour, path, descriptor, packer_of(self._compression))
                 self.hour = hour
-            packed = current.packer.pack(pieces)
+            packed = current.pack(pieces)
             deleted = self._folder.make_room(len(packed), current.path)
             self.deleted += len(deleted)
             current.write(packed)

@@ -138,6 +138,14 @@ def test_a_new_hour_begins_a_new_file(tmp_path: Path) -> None:
     assert [unpacked(tmp_path / name) for name in names] == [b"one\n", b"two\n"]
 
 
+def test_a_file_that_is_large_unpacked_is_followed_by_another(tmp_path: Path) -> None:
+    files = files_in(tmp_path, plain_bytes=1000)
+    for _ in range(6):
+        files.write(HOUR, [b"x" * 300, b"\n"])
+    files.close()
+    assert [len(unpacked(tmp_path / file.name)) for file in raw_files(tmp_path)] == [1204, 602]
+
+
 def test_a_worker_that_comes_again_within_the_hour_takes_the_next_number(tmp_path: Path) -> None:
     for text in (b"one\n", b"two\n"):
         files = files_in(tmp_path)
