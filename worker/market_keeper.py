@@ -98,6 +98,8 @@ class MarketKeeper:
         found = await self._discovery.fetch()
         self._say_refused(found.refused)
         selection = select(found.markets, self._filters, self._limits, self._following.condition_ids)
+        # With thousands of markets each of these steps takes milliseconds: quotes may pass in between.
+        await asyncio.sleep(0)
         known = [market for market in found.markets if market.condition_id in self.known]
         await self._catalog.put([*known, *selection.followed, *selection.recorded])
         if selection.left_out != self._said:
@@ -124,6 +126,7 @@ class MarketKeeper:
             if self._selection is None:
                 return
             await self._read_catalog()
+            await asyncio.sleep(0)
             owned = self._owned()
             wanted = [
                 market

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import secrets
 import socket
+import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 from random import Random
@@ -60,6 +61,9 @@ FLUSH_S: Final = 3.5
 
 WARM_UP_S: Final = 15.0
 
+SWITCH_EVERY_S: Final = 0.0005
+"""The venue's catalog is parsed in a thread; at Python's own 5 ms a switch it would hold up quotes that long each time."""
+
 
 async def run(settings: WorkerSettings, stop: asyncio.Event) -> int:
     """Runs a worker until `stop` is set; returns the exit code.
@@ -86,6 +90,7 @@ async def run(settings: WorkerSettings, stop: asyncio.Event) -> int:
 
 async def _run(settings: WorkerSettings, stop: asyncio.Event, started: asyncio.Event) -> int:
     log = get_logger("worker")
+    sys.setswitchinterval(SWITCH_EVERY_S)
     worker_id = settings.worker_id or f"{_host()}-{secrets.token_hex(3)}"
     name = f"bookstream-worker-{worker_id}"
     async with (
