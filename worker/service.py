@@ -62,7 +62,7 @@ FLUSH_S: Final = 3.5
 WARM_UP_S: Final = 15.0
 
 SWITCH_EVERY_S: Final = 0.0005
-"""The venue's catalog is parsed in a thread; at Python's own 5 ms a switch it would hold up quotes that long each time."""
+"""The venue's catalog is parsed in a thread; at Python's own 5 ms it would hold up quotes that long each time."""
 
 
 async def run(settings: WorkerSettings, stop: asyncio.Event) -> int:
