@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 
 from simulator.faults.behaviour import Behaviour
-from simulator.faults.messages import Message, crossing, messages, mirrored
+from simulator.faults.messages import Message, crossing, entries_of, messages, mirrored
 from simulator.feed import Frame
 from simulator.venue.conduct import Line
 
@@ -81,9 +81,7 @@ class Crossed(Behaviour):
 
 def crossing_levels(message: Message, token: str | None) -> set[Level]:
     """Levels that cross the book behind a price_change: one and its mirror; none where none can."""
-    changes = message.get("price_changes")
-    if not isinstance(changes, list) or not changes:
-        return set()
+    changes = entries_of(message)
     first = next((one for one in changes if token in (None, one["asset_id"])), None)
     found = crossing(first) if first is not None else None
     if first is None or found is None:
@@ -109,11 +107,10 @@ def told(phantom: Phantom, size: str) -> bytes:
 
 def _follow(phantom: Phantom, message: Message) -> None:
     """A real level took the phantom's place, or a whole book did: there is nothing left to take back."""
-    changes = message.get("price_changes")
-    if isinstance(changes, list):
-        real = {(str(one.get("asset_id")), str(one.get("side")), str(one.get("price"))) for one in changes}
+    if changes := entries_of(message):
+        real = {(str(one["asset_id"]), str(one.get("side")), str(one.get("price"))) for one in changes}
         phantom.levels -= real
-        if {level[0] for level in phantom.levels} <= {str(one.get("asset_id")) for one in changes}:
+        if {level[0] for level in phantom.levels} <= {str(one["asset_id"]) for one in changes}:
             phantom.last = message
     elif message.get("event_type") == "book":
         phantom.levels = {level for level in phantom.levels if level[0] != message.get("asset_id")}

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from marketdata.decimals import MICROS, from_micros, to_micros
+from marketdata.errors import DecimalError
 from marketdata.venue import is_no_ask, is_no_bid
 
 Message = dict[str, Any]
@@ -44,15 +45,22 @@ def messages(data: bytes) -> Iterator[Message]:
             yield row
 
 
+def entries_of(message: Message) -> list[Message]:
+    """The entries of a price_change; none where it is none, or is not as the venue writes it."""
+    found = message.get("price_changes")
+    if not isinstance(found, list):
+        return []
+    whole = all(isinstance(entry, dict) and isinstance(entry.get("asset_id"), str) for entry in found)
+    return found if whole else []
+
+
 def without(message: Message, is_gone: Callable[[str], bool]) -> Message | None:
     """A message without what it says of some tokens; what names no single token stays."""
     token = message.get("asset_id")
     if isinstance(token, str):
         return None if is_gone(token) else message
-    changes = message.get("price_changes")
-    if not isinstance(changes, list):
-        return message
-    left = [change for change in changes if not is_gone(str(change.get("asset_id")))]
+    changes = entries_of(message)
+    left = [change for change in changes if not is_gone(str(change["asset_id"]))]
     if len(left) == len(changes):
         return message
     return {**message, "price_changes": left} if left else None
@@ -60,9 +68,8 @@ def without(message: Message, is_gone: Callable[[str], bool]) -> Message | None:
 
 def each_token(message: Message, change: Callable[[str, Message], Message]) -> Message:
     """A message with `change` made to whatever holds a token's hash: itself, or its price changes."""
-    entries = message.get("price_changes")
-    if isinstance(entries, list):
-        after = [change(str(entry.get("asset_id")), entry) for entry in entries]
+    if entries := entries_of(message):
+        after = [change(str(entry["asset_id"]), entry) for entry in entries]
         same = all(new is old for new, old in zip(after, entries, strict=True))
         return message if same else {**message, "price_changes": after}
     token = message.get("asset_id")
@@ -77,7 +84,7 @@ def unit_micros(price: str) -> int:
 
 def shifted_best(entry: Message) -> Message:
     """A price change whose best bid is one off, or its best ask where there is no bid to shift."""
-    bid, ask = str(entry.get("best_bid", "")), str(entry.get("best_ask", ""))
+    bid, ask = _best(entry)
     if not is_no_bid(bid) and to_micros(bid) > unit_micros(bid):
         return {**entry, "best_bid": from_micros(to_micros(bid) - unit_micros(bid))}
     if not is_no_ask(ask) and to_micros(ask) + unit_micros(ask) < MICROS:
@@ -95,9 +102,19 @@ def crossing(entry: Message) -> tuple[str, str] | None:
 
     On the far side of the other side's best there is no level of this side, so nothing real is overwritten.
     """
-    bid, ask = str(entry.get("best_bid", "")), str(entry.get("best_ask", ""))
+    bid, ask = _best(entry)
     if not is_no_ask(ask) and to_micros(ask) + unit_micros(ask) < MICROS:
         return "BUY", from_micros(to_micros(ask) + unit_micros(ask))
     if not is_no_bid(bid) and to_micros(bid) > unit_micros(bid):
         return "SELL", from_micros(to_micros(bid) - unit_micros(bid))
     return None
+
+
+def _best(entry: Message) -> tuple[str, str]:
+    """Best bid and ask; none where they cannot be read: a recording holds what it holds."""
+    bid, ask = str(entry.get("best_bid", "")), str(entry.get("best_ask", ""))
+    try:
+        to_micros(bid or "0"), to_micros(ask or "0")
+    except DecimalError:
+        return "", ""
+    return bid, ask

@@ -60,8 +60,8 @@ class Stall(Behaviour):
     def _left(self, line: Line, message: Message) -> Message | None:
         if "asset_id" not in message and "price_changes" not in message:
             # Of a whole market, or of the exchange.
-            whole = self.fault.token is None and self.fault.rescue != "resubscribe"
-            return None if whole else message
+            left = self.fault.rescue != "resubscribe" or any(one == line.number for one, _ in self._tokens)
+            return None if left and self.fault.token is None else message
         return without(message, lambda token: self._stalls(line, token))
 
     def _strike(self, line: Line) -> None:

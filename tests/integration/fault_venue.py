@@ -82,6 +82,10 @@ class FaultVenue:
     def tokens(self) -> list[str]:
         return list(self.market_of)
 
+    def tokens_of(self, market: str) -> list[str]:
+        """Both tokens of a market."""
+        return [token for token, one in self.market_of.items() if one == market]
+
     async def call(self, method: str, path: str, body: object = None, status: int = 200) -> Any:
         data = None if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
         async with self.http.request(method, self.url + path, data=data) as answer:
@@ -107,6 +111,11 @@ class FaultVenue:
     async def make(self, count: int) -> None:
         await self.call("POST", f"/control/step?steps={count}")
 
+    async def open_tokens(self) -> list[str]:
+        """Those whose market has not ended meanwhile."""
+        asked = [{"token_id": token} for token in self.tokens]
+        return [book["asset_id"] for book in await self.call("POST", "/books", asked)]
+
     async def truth(self, token: str) -> Message:
         found: Message = await self.call("GET", f"/control/truth?token={token}")
         return found
@@ -117,11 +126,14 @@ class FaultVenue:
         seen = Counter(
             change["asset_id"] for row in rows(heard, "price_change") for change in row["price_changes"]
         )
-        return seen.most_common(1)[0][0]
+        still = set(await self.open_tokens())
+        return str(next(token for token, _ in seen.most_common() if token in still))
 
     @asynccontextmanager
     async def client(self, *tokens: str, dumped: bool = True) -> AsyncIterator[Client]:
-        async with self.http.ws_connect(f"{self.url}/ws/market", max_msg_size=0) as socket:
+        # Some connections here are dead: their end is not waited for.
+        patience = aiohttp.ClientWSTimeout(ws_close=0.5)
+        async with self.http.ws_connect(f"{self.url}/ws/market", max_msg_size=0, timeout=patience) as socket:
             client = Client(socket)
             await socket.send_json(
                 {"assets_ids": tokens or self.tokens, "type": "market", "custom_feature_enabled": True}
