@@ -25,6 +25,9 @@ AVOIDED_FOR_S: Final = 600.0
 """A connection that left a token silent gets no other's silent tokens for so long."""
 
 
+_OPEN: Final = (ConnectionState.SUBSCRIBED, ConnectionState.LIVE)
+
+
 class _Move(NamedTuple):
     switch: Switch
     source: Connection
@@ -131,7 +134,7 @@ class Moves:
         if decision is Decision.WAIT:
             return
         del self._moves[condition_id]
-        if decision is Decision.SWITCH:
+        if decision is Decision.SWITCH and move.target.protocol.state in _OPEN:
             self._switch(condition_id, move, at_us)
             return
         self._abandon(move, condition_id)
@@ -146,7 +149,8 @@ class Moves:
         silent = [feed.outcome for feed in old.tokens if feed.state is not TokenState.LIVE]
         for feed in differing:
             # What was published until now is right; whether the new connection tells all that came since is not known.
-            source.protocol.books.gap(feed, "disconnect", feed.gate.changed_us, at_us)
+            right_until_us = source.protocol.books.right_until_us(feed, feed.gate.changed_us)
+            source.protocol.books.gap(feed, "disconnect", right_until_us, at_us)
         source.protocol.remove([condition_id])
         source.flush()
         new.muted, new.tape = False, None
@@ -216,10 +220,11 @@ class Moves:
 
     async def _end_rotation(self) -> None:
         source, self._rotating = self._rotating, None
-        if source is None:
+        if source is None or source not in self._shards.connections.values():
+            # Closed meanwhile: its markets were let go.
             return
         if source.protocol.books.markets:
-            self._spared_until_us = {source: now_us() + self._max_age_us // 4}
+            self._spared_until_us[source] = now_us() + self._max_age_us // 4
             self._log.warning(
                 "some markets could not leave a connection of some age, which stays",
                 connection=source.name,
@@ -232,3 +237,6 @@ class Moves:
         await self._shards.close(
             [shard for shard, one in self._shards.connections.items() if not one.protocol.books.markets]
         )
+        there = set(self._shards.connections.values())
+        self._spared_until_us = {one: us for one, us in self._spared_until_us.items() if one in there}
+        self._avoided_until_us = {one: us for one, us in self._avoided_until_us.items() if one in there}

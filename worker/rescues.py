@@ -74,7 +74,9 @@ class Rescues:
                 if unwitnessed < UNWITNESSED_A_TICK and self._silence.is_unwitnessed(feed, now_us):
                     unwitnessed += 1
                     self._counters.unwitnessed += 1
-                    self._try(feed, self._silence.give_up(feed, now_us), now_us)
+                    self._silence.give_up(feed, now_us)
+                    # Nothing says that it is silent: however often this happens, it goes no further up.
+                    self._try(feed, Step.RESUBSCRIBE, now_us)
                     continue
                 feed.asked_us = now_us
                 silent.append(feed.token)
@@ -110,18 +112,20 @@ class Rescues:
 
     # -- what REST and others say ---------------------------------------------------------------------------
 
-    def first_book_said(self, token: str, *, listed: bool, now_us: int) -> None:
-        """REST said whether the venue has a book of a token whose first book is missing."""
-        feed = self._books.tokens.get(token)
-        if feed is None or feed.state is TokenState.LIVE or feed.step is not None:
+    def first_book_said(self, token: str, *, listed: bool | None, now_us: int) -> None:
+        """REST said whether the venue has a book of a token whose first book is missing; None: it did not answer."""
+        feed = self._waiting(token)
+        if feed is None or feed.step is not None:
             return
-        if not self._subscriptions.begun:
-            return
-        if listed:
+        if listed is False:
+            feed.state = TokenState.UNLISTED
+        elif listed:
             self._counters.first_book_retries += 1
             self._try(feed, Step.RESUBSCRIBE, now_us)
-        else:
-            feed.state = TokenState.UNLISTED
+        elif feed.state is not TokenState.UNLISTED:
+            # The subscription may be at fault, or the venue may have no such book: asked again, and again after that.
+            self._counters.first_book_retries += 1
+            self._resubscribe([feed], now_us)
 
     def silent_book_said(self, token: str, book: Book | None, now_us: int) -> float | None:
         """REST's book of a silent token (None: it has none). Returns in how many seconds to ask again, if at all."""
@@ -134,11 +138,23 @@ class Rescues:
 
     def not_moved(self, token: str, now_us: int) -> None:
         """No other connection got the token's book either."""
-        feed = self._books.tokens.get(token)
-        if feed is not None and feed.step is Step.MOVE and feed.state is not TokenState.LIVE:
+        feed = self._waiting(token)
+        if feed is not None and feed.step is Step.MOVE:
             self._try(feed, Step.SLOW, now_us)
 
     # -- small steps ----------------------------------------------------------------------------------------
+
+    def _waiting(self, token: str) -> TokenFeed | None:
+        """A token of which nothing is shown, if it can be asked for now."""
+        feed = self._books.tokens.get(token)
+        if (
+            feed is None
+            or feed.state is TokenState.LIVE
+            or feed.market.ended
+            or not self._subscriptions.begun
+        ):
+            return None
+        return feed
 
     def _try(self, feed: TokenFeed, step: Step, now_us: int) -> None:
         before, feed.step = feed.step, step
@@ -161,7 +177,7 @@ class Rescues:
         feed.book_due_us = now_us + int(wait_s * SECOND_US)
 
     def _resubscribe(self, feeds: Iterable[TokenFeed], now_us: int) -> None:
-        known = [feed for feed in feeds if self._books.tokens.get(feed.token) is feed]
+        known = [one for one in feeds if self._books.tokens.get(one.token) is one and not one.market.ended]
         if not known or not self._subscriptions.begun:
             return
         for feed in known:

@@ -52,10 +52,6 @@ class Shards:
         }
         return {shard: count for shard, count in counts.items() if count}
 
-    def shard_of(self, connection: Connection) -> int | None:
-        """Where a connection stands; None if it is closed by now."""
-        return next((shard for shard, one in self.connections.items() if one is connection), None)
-
     # -- their lives ----------------------------------------------------------------------------------------
 
     def add(self, shard: int, feeds: Sequence[MarketFeed]) -> Connection:

@@ -66,7 +66,8 @@ class Silence:
             feed.suspected_us = 0
             return SETTLED
         if feed.gate.book.same_levels(book.bids, book.asks):
-            feed.agreed_us, feed.suspected_us = now_us, 0
+            # REST read its book at some time after it was asked; when, it does not say.
+            feed.agreed_us, feed.suspected_us = feed.asked_us, 0
             return SETTLED
         ahead_ms = 0 if book.venue_ms is None else book.venue_ms - (feed.gate.venue_ms or 0)
         if ahead_ms <= 0 or is_shell(book.bids, book.asks):

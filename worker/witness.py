@@ -91,6 +91,8 @@ class Witnesses:
             self._not_answered(error, len(question.tokens))
             if question.why == "lost":
                 self._give_up(connection, question.tokens)
+            else:
+                self._first_unknown(connection, question.tokens)
 
     def _not_answered(self, error: ClobError, tokens: int) -> None:
         self.unanswered += 1
@@ -137,6 +139,12 @@ class Witnesses:
         books = await self._clob.books(tokens)
         for token in tokens:
             connection.protocol.rescues.first_book_said(token, listed=token in books, now_us=now_us())
+        connection.flush()
+
+    @staticmethod
+    def _first_unknown(connection: Connection, tokens: tuple[str, ...]) -> None:
+        for token in tokens:
+            connection.protocol.rescues.first_book_said(token, listed=None, now_us=now_us())
         connection.flush()
 
     async def _lost(self, connection: Connection, tokens: tuple[str, ...]) -> None:
