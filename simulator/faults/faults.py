@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable
 from heapq import merge
 from typing import Any, Final
 
-import orjson
 import structlog
 from aiohttp import web
 
 from marketdata.clock import now_ms
 from marketdata.errors import FaultError
+from simulator.faults.answers import answered
 from simulator.faults.behaviour import Behaviour
 from simulator.faults.case import Case, Stage, State
 from simulator.faults.fault import KINDS, Fault
@@ -179,20 +179,12 @@ class Faults:
         self._sweep()
 
     async def rest(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self.idle:
+            return await handler(request)
         refusal = self._first(lambda one: one.rest_refusal(request.path))
-        if refusal is not None:
-            if refusal.status == 0 and request.transport is not None:
-                request.transport.abort()
-            return refusal.response()
-        response = await handler(request)
-        if self.idle or request.path not in ("/book", "/books") or response.status != web.HTTPOk.status_code:
-            return response
-        assert isinstance(response, web.Response)
-        assert isinstance(response.body, bytes)
-        told = orjson.loads(response.body)
-        after = [self._rest_book(book) for book in told] if isinstance(told, list) else self._rest_book(told)
+        response = await answered(request, handler, refusal, self._rest_book)
         self._sweep()
-        return web.Response(body=orjson.dumps(after), content_type="application/json")
+        return response
 
     # -- within ---------------------------------------------------------------------------------------------
 
@@ -226,7 +218,7 @@ class Faults:
         del self._waiting[case.id]
         self._live[case.id] = one = BEHAVIOURS[fault.kind](case, self._stage)
         self.idle = False
-        _log.info("a fault begins", id=case.id, fault=fault.told())
+        _log.info("a fault begins", id=case.id, fault=fault.told(), fault_seed=self.seed)
         one.begin()
         times_itself = KINDS[fault.kind].times_itself
         if fault.for_s is not None and not times_itself:

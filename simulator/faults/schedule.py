@@ -70,4 +70,6 @@ def random_faults(per_minute: float, source: random.Random) -> Iterator[Fault]:
         for kind, recipe in source.sample(RECIPES, len(RECIPES)):
             # Half as long to half as long again: the rate holds over minutes, the moments are not foreseen.
             at_s += 60 / per_minute * source.uniform(0.5, 1.5)
-            yield Fault.model_validate({"kind": kind, "at_s": min(at_s, 86_400.0), **recipe(source)})
+            fault = Fault.model_validate({"kind": kind, **recipe(source)})
+            # A venue may run for longer than a schedule that somebody wrote can be.
+            yield fault.model_copy(update={"at_s": at_s})

@@ -478,6 +478,9 @@ def test_faults_by_chance_keep_their_rate_and_leave_out_no_kind() -> None:
     again = list(islice(random_faults(17, random.Random(3)), 50))
     assert again == faults[:50]
     assert list(random_faults(0, random.Random(3))) == []
+    later = [one.at_s for one in islice(random_faults(0.1, random.Random(3)), 200)]
+    assert later[-1] > 100_000
+    assert len(set(later)) == len(later)
 
 
 # -- opens --------------------------------------------------------------------------------------------------
