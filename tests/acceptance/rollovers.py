@@ -110,7 +110,8 @@ class Outcome:
             f"ends       {self.ends} streams ended with the right winner; every other one was told by the channel,"
             " the others by Gamma only",
             f"tasks      {before.tasks} before, {after.tasks} after",
-            f"files      {before.files} open before, {after.files} after (bound: {SLACK_FILES} more, as pools of connections breathe)",
+            f"files      {before.files} open before, {after.files} after "
+            f"(bound: {SLACK_FILES} more, as pools of connections breathe)",
             f"objects    {sum(before.objects.values())} of our classes before, {sum(after.objects.values())} after",
             f"memory     {traced}",
             f"redis      {len(self.keys[0])} keys before, {len(self.keys[1])} after; "
