@@ -110,7 +110,7 @@ class Books:
         if verdict is Verdict.PUBLISH:
             self._top(feed, venue_ms, now_us)
         elif verdict is Verdict.DESYNC:
-            self.desync(feed, now_us)
+            self._disproven(feed, now_us)
             return
         if gate.held is not was_held:
             if was_held:
@@ -241,10 +241,12 @@ class Books:
         self.resync.append(feed)
 
     def right_until_us(self, feed: TokenFeed, at_us: int) -> int:
-        """`at_us`, or earlier if the book has been held or in doubt since then."""
+        """`at_us`, or earlier if the book has been held or in doubt since before then."""
         if feed.gate.held:
             at_us = min(at_us, feed.gate.good_us)
-        return min(at_us, feed.doubted_us) if feed.unproven else at_us
+        if feed.unproven:
+            return min(at_us, feed.doubted_us)
+        return min(at_us, feed.proven_us) if feed.check.mismatched else at_us
 
     def gap(self, feed: TokenFeed, cause: GapCause, start_us: int, now_us: int) -> None:
         """Says that updates of a live token may be missing from `start_us` on; one gap is enough until it is live."""
@@ -277,7 +279,7 @@ class Books:
         """Closes quiet steps and ends holds that last too long."""
         for feed in list(self._held):
             if feed.gate.tick(now_us, self._policy.steps) is Verdict.DESYNC:
-                self.desync(feed, now_us)
+                self._disproven(feed, now_us)
 
     @property
     def due_us(self) -> int | None:
@@ -337,10 +339,19 @@ class Books:
                 other.unproven = True
                 self.desync(other, now_us)
 
+    def _disproven(self, feed: TokenFeed, now_us: int) -> None:
+        """Its best prices are not the venue's: what changed them may have been lost at any time since the last proof.
+
+        Best prices that agreed in between prove nothing of their sizes.
+        """
+        if not feed.unproven:
+            feed.unproven, feed.doubted_us = True, feed.proven_us
+        self.desync(feed, now_us)
+
     def _doubt(self, feed: TokenFeed, now_us: int) -> None:
         """The next step must prove the book; the last one cannot any more."""
         if not feed.unproven:
-            feed.doubted_us = now_us
+            feed.doubted_us = feed.proven_us if feed.check.mismatched else now_us
         feed.unproven, feed.check_due = True, False
 
     def differs(self, token: str, bids: Sequence[Level], asks: Sequence[Level], rest_ms: int | None) -> bool:

@@ -166,6 +166,11 @@ class HashCheck:
         self._mismatch_since_us = 0
         return True
 
+    @property
+    def mismatched(self) -> bool:
+        """Whether a mismatch was seen since the last match."""
+        return self._mismatch_since_us != 0
+
     def mismatch_lasts(self, now_us: int) -> bool:
         """Called at a mismatch; true if one was seen before, long enough ago to be no matter of timing."""
         if not self._mismatch_since_us:
