@@ -21,11 +21,11 @@ TRUTH_S: Final = 20.0
 
 @asynccontextmanager
 async def simulator(
-    markets: int, rate: float, seed: int, *words: str, log: Path | None = None
+    markets: int, rate: float, seed: int, *, truth_s: float = TRUTH_S, log: Path | None = None
 ) -> AsyncIterator[tuple[Process, str]]:
-    """A venue in a process of its own; gives its base URL. `words` are further arguments."""
-    given = ("--synthetic", "--markets", markets, "--rate", rate, "--seed", seed, "--truth-s", TRUTH_S)
-    process = await _start("simulate", "--listen", "127.0.0.1:0", *map(str, given), *words, log=log)
+    """A venue in a process of its own; gives its base URL. Its stderr goes to `log`, else to this process's."""
+    words = ("--synthetic", "--markets", markets, "--rate", rate, "--seed", seed, "--truth-s", truth_s)
+    process = await _start("simulate", "--listen", "127.0.0.1:0", *map(str, words), log=log)
     assert process.stdout is not None
     async with _ending(process):
         line = await asyncio.wait_for(process.stdout.readline(), 60)
