@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 PURE_TESTS := tests/unit/worker $(addprefix tests/unit/test_,$(addsuffix .py,\
-  entries families keys market partitions proof selection sharding times venue))
+  entries families gamma_fields keys market partitions proof selection sharding times venue))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench picture prove-synthetic prove-replay prove-raw-capture prove-rollovers prove-many-tokens fuzz coverage public-client
