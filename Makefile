@@ -21,11 +21,12 @@ demo: $(STAMP) ## run everything in this terminal on a simulated venue (ARGS="--
 test: $(STAMP) ## run the tests (ARGS="tests/unit -k book" chooses)
 	PYTHONFAULTHANDLER=1 $(BIN)/python -m pytest $(ARGS)
 
-check: $(STAMP) ## formatting, lint, types and tests, as CI does
+check: $(STAMP) ## formatting, lint, types, tests and their coverage, as CI does
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	PYTHONFAULTHANDLER=1 $(BIN)/python -m pytest $(ARGS)
+	$(MAKE) --no-print-directory coverage
 
 bench: $(STAMP) ## measure, side by side with simpler ways to do the same
 	$(BIN)/python -m benchmarks.spine $(ARGS)
