@@ -120,11 +120,15 @@ class Moves:
             await self._any.wait()
             while self._moves:
                 await asyncio.sleep(LOOKED_AT_EVERY_S)
-                for condition_id, move in list(self._moves.items()):
-                    self._look(condition_id, move)
+                self._look_at_all()
             self._any.clear()
             await self._end_rotation()
             await self._close_empty()
+
+    def _look_at_all(self) -> None:
+        # No part of `run`, which would hold the last connection in its hand until the next move.
+        for condition_id, move in list(self._moves.items()):
+            self._look(condition_id, move)
 
     def _look(self, condition_id: str, move: _Move) -> None:
         if self._moves.get(condition_id) is not move:
