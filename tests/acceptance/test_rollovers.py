@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.rollovers import run
+from tests.acceptance.rollovers import MARKETS, run
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads memory and files from /proc")
-@pytest.mark.parametrize(("socket_mode", "rollovers"), [("python", 60), ("native", 20)])
+@pytest.mark.parametrize(("socket_mode", "rollovers"), [("python", 100), ("native", 50)])
 async def test_all_is_back_to_where_it_was(socket_mode: str, rollovers: int) -> None:
     seed = secrets.randbits(32)
     print(f"seed {seed}")
@@ -22,4 +22,4 @@ async def test_all_is_back_to_where_it_was(socket_mode: str, rollovers: int) -> 
     assert outcome.faults() == []
     assert outcome.rollovers == outcome.ends == rollovers
     assert outcome.before is not None
-    assert outcome.before.objects["worker.feeds.TokenFeed"] == 120, "what is counted is there"
+    assert outcome.before.objects["worker.feeds.TokenFeed"] == 2 * MARKETS, "what is counted is there"
