@@ -241,9 +241,11 @@ class Books:
         self.resync.append(feed)
 
     def right_until_us(self, feed: TokenFeed, at_us: int) -> int:
-        """`at_us`, or earlier if the book has been held or in doubt since before then."""
+        """`at_us`, or earlier if the book has been held, in doubt or behind REST's since before then."""
         if feed.gate.held:
             at_us = min(at_us, feed.gate.good_us)
+        if feed.suspected_us:
+            at_us = min(at_us, max(feed.gate.changed_us, feed.agreed_us))
         if feed.unproven:
             return min(at_us, feed.doubted_us)
         return min(at_us, feed.proven_us) if feed.check.mismatched else at_us
