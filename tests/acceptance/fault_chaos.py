@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from simulator.faults.schedule import random_faults
 from tests.acceptance.fault_received import read
-from tests.acceptance.fault_stage import Stage, Told, forget, staged
-from tests.acceptance.fault_truth import Findings, by_token, compare
+from tests.acceptance.fault_stage import Stage, forget, staged, weigh
+from tests.acceptance.fault_truth import Findings
 from tests.integration.worker.rig import until
 
 MARGIN_S: Final = 15.0
@@ -99,6 +99,7 @@ class Outcome:
     frames: int = 0
     gaps: Counter[str] = field(default_factory=Counter)
     calm_checks: int = 0
+    calm_misses: int = 0
     findings: Findings = field(default_factory=Findings)
     wrong: list[str] = field(default_factory=list)
 
@@ -121,12 +122,12 @@ class Outcome:
             f"{counters.get('quarantined_tokens')} put in quarantine, {counters.get('moves')} markets moved",
             f"gaps       {dict(self.gaps)}",
             f"healed     {self.healed_s:.1f} s after the last fault (at most {size.heal_bound_s:g} s); "
-            f"then {self.calm_checks} hashes matched and none failed",
+            f"then {size.calm_s:g} s without a gap: {self.calm_checks} hashes matched, {self.calm_misses} did not",
             f"compared   {found.tokens} tokens, {found.segments} times without a gap: {found.tops} tops "
             f"({found.mid_steps} of them inside a step), {found.trades} trades, {found.ticks} ticks; {self.entries} "
             f"entries for {self.frames} frames; {found.marked} marked as doubtful",
-            f"           {found.never_sent} steps and trades were never sent and nothing followed from it; "
-            f"{found.late} sent late, {found.doubled} trades sent twice and told twice",
+            f"           {found.never_sent} steps and trades were never sent, and no gap covers them; "
+            f"{found.contradictory} contradicted themselves; {found.late} sent late, {found.doubled} trades sent twice",
             f"result     {'nothing wrong, lost or doubled outside a gap' if not faults else 'FAULTS'}",
             *faults[:20],
         ]
@@ -159,7 +160,10 @@ async def run(size: Size, socket_mode: str, seed: int, keep: Path | None = None)
             outcome.wrong += [f"at the end: {one}" for one in unlike(stage)]
     if keep is not None:
         (keep / "told.pickle").write_bytes(pickle.dumps((outcome, stage.told)))
-    weigh(stage.told, outcome)
+    received = read(stage.told.raw)
+    outcome.frames, outcome.gaps = received.frames, Counter(stage.told.report.gaps)
+    outcome.entries = stage.told.report.entries
+    outcome.findings = weigh(stage.told, received)
     if keep is None:
         forget(stage)
     return outcome
@@ -201,18 +205,17 @@ async def _heal(stage: Stage, size: Size, outcome: Outcome) -> None:
 
 
 async def _be_calm(stage: Stage, size: Size, outcome: Outcome) -> None:
-    """Books are what the venue's are: each hash that is recomputed matches, of every market."""
+    """Books are what the venue's are: every hash is recomputed, and a mismatch that lasts would be a gap."""
     before = stage.status()
     # The length of the calm is what is asked for, not a wait for something.
     await asyncio.sleep(size.calm_s)
     after = stage.status()
-    outcome.calm_checks = after["counters"]["hash_matches"] - before["counters"]["hash_matches"]
-    if failed := after["counters"]["hash_mismatches"] - before["counters"]["hash_mismatches"]:
-        outcome.wrong.append(f"{failed} hashes did not match after everything had healed")
-    if outcome.calm_checks < after["tokens"]:
-        outcome.wrong.append(f"only {outcome.calm_checks} hashes of {after['tokens']} tokens were checked")
-    if after["counters"]["gaps"] != before["counters"]["gaps"]:
-        outcome.wrong.append(f"gaps after everything had healed: {after['gaps_by_cause']}")
+    counts = {name: after["counters"][name] - before["counters"][name] for name in before["counters"]}
+    outcome.calm_checks, outcome.calm_misses = counts["hash_matches"], counts["hash_mismatches"]
+    if not counts["hash_matches"]:
+        outcome.wrong.append("not one hash was checked after everything had healed")
+    if counts["gaps"]:
+        outcome.wrong.append(f"{counts['gaps']} gaps after everything had healed: {after['gaps_by_cause']}")
 
 
 def _followed(stage: Stage) -> set[str]:
@@ -249,21 +252,3 @@ def unlike(stage: Stage) -> list[str]:
             if shown != last.get(token):
                 found.append(f"{market.slug} {outcome}: {shown}, at the venue {last.get(token)}")
     return found
-
-
-def weigh(told: Told, outcome: Outcome) -> None:
-    """Holds all streams against truth and capture."""
-    received, truth = read(told.raw), by_token(told.truth)
-    outcome.frames = received.frames
-    outcome.gaps = Counter(told.report.gaps)
-    winners = {row["token"]: row["winner"] for row in told.truth if row["kind"] == "resolved"}
-    for condition_id, rows in told.streams.items():
-        outcome.entries += len(rows)
-        market = told.markets[condition_id]
-        for row in rows:
-            if row.entry.kind == "resolved" and winners.get(market.tokens[int(row.entry.note)]) is None:
-                outcome.wrong.append(f"{condition_id} resolved to {row.entry.note}")
-        for index, token in enumerate(market.tokens):
-            entries = [row.entry for row in rows if row.entry.outcome in (None, index)]
-            if token in truth:
-                compare(token, entries, truth[token], received, outcome.findings)

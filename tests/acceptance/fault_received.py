@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class Received:
     Attributes:
         changes, books: the messages of a step.
         beside: trades ("price size") and ticks ("tick size").
+        best: what the messages of a step last said of its best prices; read with `says`.
         trades: how often one connection told a trade, the most of any.
         steps: of each token in order: time of receiving, venue_ms, hash.
         frames: of all connections.
@@ -34,6 +36,7 @@ class Received:
     changes: dict[Key, list[int]] = field(default_factory=lambda: defaultdict(list))
     books: dict[Key, list[int]] = field(default_factory=lambda: defaultdict(list))
     beside: dict[Key, list[int]] = field(default_factory=lambda: defaultdict(list))
+    best: dict[Key, tuple[str, str]] = field(default_factory=dict)
     trades: Counter[Key] = field(default_factory=Counter)
     steps: dict[str, list[tuple[int, int, str]]] = field(default_factory=lambda: defaultdict(list))
     frames: int = 0
@@ -45,6 +48,15 @@ class Received:
         changes = self.changes.get(key) or self.changes.get((token, venue_ms, ""), [])
         books = self.books.get(key, [])
         return bool(changes and since_us <= changes[-1] < before_us) or _any(books, since_us, before_us)
+
+    def says(self, key: Key, bid: str, ask: str) -> bool:
+        """Whether the messages of a step, if there were any, named these best prices."""
+        told = self.best.get(key)
+        # The venue spells an empty side as 0, as 1, or not at all.
+        return told is None or (Decimal(told[0] or "0"), Decimal(told[1] or "1") or Decimal(1)) == (
+            Decimal(bid or "0"),
+            Decimal(ask or "1"),
+        )
 
     def has_beside(self, key: Key, since_us: int, before_us: float) -> bool:
         """Whether a trade or a tick was received in a time."""
@@ -60,7 +72,7 @@ def read(folder: Path) -> Received:
     """Reads a raw capture."""
     found = Received()
     on_one: Counter[tuple[str, Key]] = Counter()
-    for line in _lines(folder):
+    for line in raw_lines(folder):
         record = orjson.loads(line)
         assert record["dir"] != "lost", record
         data = record.get("data")
@@ -96,6 +108,7 @@ def _note(
             token, book_hash = one["asset_id"], one["hash"]
             found.changes[token, ms, book_hash].append(us)
             found.changes[token, ms, ""].append(us)
+            found.best[token, ms, book_hash] = one["best_bid"], one["best_ask"]
             found.steps[token].append((us, ms, book_hash))
         return
     token = message["asset_id"]
@@ -110,7 +123,7 @@ def _note(
         on_one[connection, key] += 1
 
 
-def _lines(folder: Path) -> Iterator[bytes]:
+def raw_lines(folder: Path) -> Iterator[bytes]:
     for file in raw_files(folder):
         left = b""
         data = (folder / file.name).read_bytes()

@@ -19,6 +19,8 @@ import orjson
 
 from consumers.verify.report import Report
 from marketdata.market import Market
+from tests.acceptance.fault_received import Received
+from tests.acceptance.fault_truth import Findings, by_token, compare
 from tests.acceptance.venue_and_worker import collect, collect_once, simulator, venue_status, worker
 from tests.integration.worker.rig import Row, Streams, until, verified
 from tests.redis_server import PrivateRedis
@@ -161,6 +163,22 @@ async def staged(
         for key, record in client.hgetall(streams.keys.catalog).items():  # type: ignore[union-attr]
             told.markets[key.decode()] = Market.from_json(record)
         told.report = await verified(server.url)
+
+
+def weigh(told: Told, received: Received) -> Findings:
+    """Holds all streams of a run against the truth and what was received."""
+    findings, truth = Findings(), by_token(told.truth)
+    ended = {row["token"] for row in told.truth if row["kind"] == "resolved"}
+    for condition_id, rows in told.streams.items():
+        market = told.markets[condition_id]
+        for row in rows:
+            if row.entry.kind == "resolved" and market.tokens[int(row.entry.note)] not in ended:
+                findings.wrong.append(f"{condition_id} is told to be resolved to {row.entry.note}")
+        for index, token in enumerate(market.tokens):
+            entries = [row.entry for row in rows if row.entry.outcome in (None, index)]
+            if token in truth:
+                compare(token, entries, truth[token], received, findings)
+    return findings
 
 
 def forget(stage: Stage) -> None:

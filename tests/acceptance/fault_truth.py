@@ -37,7 +37,8 @@ class Findings:
         segments: times between a first top and the next gap.
         marked: tops and trades that a later gap declares doubtful.
         mid_steps: tops inside a step, with its final prices.
-        never_sent: what the venue kept to itself without any gap, because nothing followed from it.
+        never_sent: what the venue kept to itself, if only for a while, and no gap tells of.
+        contradictory: steps whose messages named other best prices than their books had: not told, and rightly so.
         doubled, late: trades that the venue sent twice; what it sent after later things.
         wrong: what the promise forbids, one line each.
     """
@@ -50,6 +51,7 @@ class Findings:
     marked: int = 0
     mid_steps: int = 0
     never_sent: int = 0
+    contradictory: int = 0
     doubled: int = 0
     late: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -149,6 +151,7 @@ class _Segment:
         best = min(results, key=lambda one: len(one.wrong))
         findings.mid_steps += best.mid_steps
         findings.never_sent += best.never_sent
+        findings.contradictory += best.contradictory
         findings.late += best.late
         findings.doubled += best.doubled
         findings.wrong += best.wrong
@@ -178,12 +181,17 @@ class _Segment:
         since_us = found[0].recv_us
         for row in missed.values():
             if self._was_received(row, since_us, marked_from_us):
+                if row.kind == "top" and not self._received.says(
+                    (self._token, row.venue_ms, row.hash), row.values[0], row.values[2]
+                ):
+                    result.contradictory += 1
+                    continue
                 result.wrong.append(
                     f"{self._token[:8]} {row.kind} {row.venue_ms} {row.values} was received and is not told, "
                     f"in the time from {since_us} to {marked_from_us}"
                 )
             else:
-                result.never_sent += marked_from_us == inf or row.venue_ms * 1000 < marked_from_us
+                result.never_sent += since_us <= row.venue_ms * 1000 < marked_from_us
         return result
 
     def _was_received(self, row: Truth, since_us: int, before_us: float) -> bool:
