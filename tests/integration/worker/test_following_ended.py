@@ -22,9 +22,11 @@ from worker.counters import Counters
 from worker.feeds import MarketFeed, TokenFeed
 from worker.following import Following
 from worker.ids import IdClock
+from worker.moves import Moves
 from worker.policy import ProtocolPolicy
 from worker.protocol import ConnectionProtocol
 from worker.publisher import Publisher
+from worker.shards import Shards
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,15 @@ def following(client: redis.asyncio.Redis, writer: StreamWriter) -> Following:
         backoff=Backoff(random=Random(1)),
     )
     publisher.limits = dict.fromkeys(range(64), 10**15)
+    shards = Shards(lambda name: cast(Connection, cast(Any, Shell(name))))
+    moves = Moves(
+        shards=shards,
+        counters=counters,
+        tokens_per_connection=50,
+        max_connections=40,
+        max_age_s=0,
+        market_of=lambda condition_id: None,
+    )
     return Following(
         client=client,
         keys=writer.keys,
@@ -81,7 +92,8 @@ def following(client: redis.asyncio.Redis, writer: StreamWriter) -> Following:
         ids=ids,
         counters=counters,
         tokens_per_connection=50,
-        new_connection=lambda name: cast(Connection, cast(Any, Shell(name))),
+        shards=shards,
+        moves=moves,
     )
 
 
@@ -104,7 +116,7 @@ async def test_a_market_that_was_resolved_just_now_is_not_followed_again(
     over, goes_on = writer.markets[:2]
     followed = following(client, writer)
     await followed.follow([over, goes_on])
-    found = followed.feed(over.condition_id)
+    found = followed._shards.feed(over.condition_id)
     assert found is not None
     found[0].protocol.books.resolve(found[1], "1", None, now_us())
     await followed.drop(over.condition_id)
