@@ -8,7 +8,7 @@ PURE_TESTS := tests/unit/worker $(addprefix tests/unit/test_,$(addsuffix .py,\
   entries families gamma_fields keys market partitions proof selection sharding times venue))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench picture prove-synthetic prove-replay prove-raw-capture prove-rollovers prove-many-tokens fuzz coverage public-client
+.PHONY: help setup demo test check bench picture prove-synthetic prove-replay prove-raw-capture prove-rollovers prove-many-tokens prove-faults fuzz coverage public-client
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -39,6 +39,9 @@ prove-replay: $(STAMP) ## record a simulated hour of 500 markets and replay it i
 
 prove-raw-capture: $(STAMP) ## record two minutes of 300 markets as received and play them again, into docs/proofs
 	$(BIN)/python -m tests.acceptance.raw_run --out docs/proofs/raw-capture.txt $(ARGS)
+
+prove-faults: $(STAMP) ## storms, silence, doctored messages and 500 faults by chance in half an hour, into docs/proofs
+	$(BIN)/python -m tests.acceptance.fault_run --out docs/proofs/faults.txt $(ARGS)
 
 prove-rollovers: $(STAMP) ## 1,000 markets end and 1,000 come, in each socket mode, into docs/proofs
 	$(BIN)/python -m tests.acceptance.rollovers --out docs/proofs/rollovers.txt $(ARGS)
