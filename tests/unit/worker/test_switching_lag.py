@@ -1,4 +1,4 @@
-"""Two connections of which each is late in its own way: whenever a market is switched, nothing is missing or doubled."""
+"""Two connections, each late in its own way: whenever a market is switched, nothing is missing or doubled."""
 
 from __future__ import annotations
 
