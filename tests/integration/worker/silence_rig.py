@@ -26,7 +26,7 @@ one_mode = pytest.mark.parametrize("start", ["python"], indirect=True)
 def quick_start(
     socket_mode: str, server: PrivateRedis, venue: FakeVenue, folder: Path, patch: pytest.MonkeyPatch
 ) -> Start:
-    """Starts workers that wait a second where others wait half a minute."""
+    """Starts workers that wait a second where others wait half a minute, and follow the catalog as often."""
     catalog = venue.write_catalog(folder / "catalog.json")
     patch.setattr(silence, "SECOND_LOOK_S", 0.2)
     patch.setattr(rescues, "RESCUE_WAIT_S", 0.5)
@@ -39,6 +39,7 @@ def quick_start(
             "venue_ws_url": venue.ws_url,
             "clob_url": venue.url,
             "catalog": catalog,
+            "catalog_refresh_s": 1,
             "reconnect_min_s": 0.05,
             "reconnect_max_s": 0.4,
             "opens_per_s": 1000,

@@ -167,6 +167,24 @@ async def test_a_market_that_ends_in_the_middle_of_a_move_ends_with_its_last_ent
 
 
 @one_mode
+async def test_a_market_that_is_not_followed_any_more_leaves_both_connections(
+    venue: FakeVenue, start: Start, watched: Watched, server: PrivateRedis, tmp_path: Path
+) -> None:
+    one = venue.markets[0]
+    async with start():
+        await under_way(venue, watched, one)
+        venue.markets = venue.markets[1:]
+        venue.write_catalog(tmp_path / "catalog.json")
+        await until(lambda: len(venue.sockets) == 1, "the second connection is closed")
+        assert one.tokens[1] not in next(iter(venue.sockets.values())).tokens
+        assert watched.rows(one)[-1].entry.gap_cause == "shutdown"
+        await watched.live(2 * MARKETS - 2)
+        written = watched.rows(one)
+    assert watched.rows(one) == written
+    await verified(server.url)
+
+
+@one_mode
 async def test_a_partition_that_is_lost_in_the_middle_of_a_move_is_left_without_a_word(
     venue: FakeVenue, start: Start, watched: Watched, server: PrivateRedis
 ) -> None:
