@@ -132,6 +132,14 @@ def test_a_trade_or_tick_that_only_one_has_told_is_waited_for(late: Row, ahead: 
     assert two.decide() is SWITCH
 
 
+def test_a_trade_without_a_time_is_waited_for() -> None:
+    two = both_live()
+    two.old.hear(trade(ONE, timestamp=None))
+    assert two.decide(LONG_OVERLAP_S) is WAIT
+    two.new.hear(trade(ONE, timestamp=None))
+    assert two.decide() is SWITCH
+
+
 def test_of_two_equal_trades_both_are_waited_for() -> None:
     two = both_live()
     two.hear(trade(ONE, ms=LATE_MS))
@@ -305,6 +313,26 @@ def test_a_market_without_any_book_is_no_reason_to_keep_a_connection() -> None:
     assert two.decide(PATIENCE_S - 0.01) is WAIT
     assert two.decide(0.01) is SWITCH
     assert two.differing() == []
+
+
+def test_a_token_that_neither_is_live_nor_was_asked_for_is_not_waited_for() -> None:
+    two = TwoLines(ONE, book(ONE, 0))
+    two.new.hear(book(ONE, 0))
+    assert two.decide() is WAIT
+    assert two.decide(OVERLAP_S) is SWITCH
+
+
+def test_a_book_that_comes_by_the_way_is_worth_no_gap_of_the_other_token() -> None:
+    two = TwoLines(ONE, book(ONE, 0))
+    two.new.hear(book(ONE, 0, ms=MS + 9), book(ONE, 1), array=True)
+    assert two.decide() is WAIT
+    assert two.decide(PATIENCE_S) is ABANDON
+
+
+def test_a_token_that_nobody_gets_stays_although_nothing_is_told_of_its_market() -> None:
+    two = silent(0)
+    two.old.protocol.books.forget(two.old_feed.tokens[1])
+    assert two.decide(PATIENCE_S) is ABANDON
 
 
 # -- what goes along ----------------------------------------------------------------------------------------
