@@ -245,7 +245,7 @@ def unlike(stage: Stage) -> list[str]:
             continue
         for outcome, token in enumerate(market.tokens):
             shown: tuple[str, ...] | None = None
-            for row in streams[market.condition_id]:
+            for row in streams.get(market.condition_id, []):
                 entry = row.entry
                 if entry.kind == "gap" and entry.outcome in (None, outcome):
                     shown = None

@@ -170,8 +170,8 @@ def _judge(told: Told, received: Received, size: Size, outcome: Outcome, case: C
             ]
             if gaps:
                 outcome.wrong.append(f"{case.rescue}: a token beside it got a gap: {gaps[0]}")
-        first = next((row.entry for row in rows if row.entry.recv_us >= case.began_us), None)
-        if case.token not in tokens and first is not None and any(one.gen != first.gen for one in during):
+        is_new_or_over = any(one.kind in ("gap", "resolved") for one in during)
+        if case.token not in tokens and not is_new_or_over and len({one.gen for one in during}) > 1:
             outcome.wrong.append(f"{case.rescue}: another market has a new generation")
 
 

@@ -140,6 +140,8 @@ async def staged(
         "SOCKET_MODE": socket_mode,
         "RECORD_RAW": str(told.raw),
         "OPENS_PER_S": "5",
+        # The end of a short market may be told while nobody is connected; then the catalog tells of it.
+        "CATALOG_REFRESH_S": "10",
         **settings,
     }
     with PrivateRedis(appendonly=False) as server, server.client() as client:
