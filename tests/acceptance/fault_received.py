@@ -28,6 +28,7 @@ class Received:
         changes, books: the messages of a step.
         beside: trades ("price size") and ticks ("tick size").
         best: what the messages of a step last said of its best prices; read with `says`.
+        named: all best prices that messages of a token named for a venue_ms.
         trades: how often one connection told a trade, the most of any.
         steps: of each token in order: time of receiving, venue_ms, hash.
         frames: of all connections.
@@ -37,6 +38,7 @@ class Received:
     books: dict[Key, list[int]] = field(default_factory=lambda: defaultdict(list))
     beside: dict[Key, list[int]] = field(default_factory=lambda: defaultdict(list))
     best: dict[Key, tuple[str, str]] = field(default_factory=dict)
+    named: dict[tuple[str, int], set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
     trades: Counter[Key] = field(default_factory=Counter)
     steps: dict[str, list[tuple[int, int, str]]] = field(default_factory=lambda: defaultdict(list))
     frames: int = 0
@@ -114,6 +116,7 @@ def _note(
             found.changes[token, ms, book_hash].append(us)
             found.changes[token, ms, ""].append(us)
             found.best[token, ms, book_hash] = one["best_bid"], one["best_ask"]
+            found.named[token, ms].add((one["best_bid"], one["best_ask"]))
             found.steps[token].append((us, ms, book_hash))
         return
     token = message["asset_id"]

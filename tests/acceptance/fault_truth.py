@@ -181,7 +181,9 @@ class _Segment:
             inside = self._truth.inside(venue_ms, values) if entry.kind == "top" else []
             at, is_inside = _from(exact, place), False
             if at is None:
-                at, is_inside = _from(inside, place), True
+                # Of two steps in one millisecond it is inside the one that changed something.
+                changing = [one for one in inside if rows[one].values != shown]
+                at, is_inside = _from(changing or inside, place), True
             if at is None:
                 self._out_of_order(entry, exact, missed, result)
                 shown = values if entry.kind == "top" else shown
@@ -231,6 +233,13 @@ class _Segment:
                 f"in the time from {since_us} to {marked_from_us}"
             )
 
+    def _is_named(self, entry: Entry) -> bool:
+        """Whether the venue's own messages called these the best prices of that moment."""
+        named = self._received.named.get((self._token, entry.venue_ms or 0), set())
+        return (entry.bid, entry.ask) in named and not self._truth.inside(
+            entry.venue_ms or 0, values_of(entry)
+        )
+
     def _was_received(self, row: Truth, since_us: int, before_us: float) -> bool:
         if row.kind == "top":
             return self._received.has_step((self._token, row.venue_ms, row.hash), since_us, before_us)
@@ -253,6 +262,9 @@ class _Segment:
         if exact and entry.kind == "trade":
             # Counted against what was received by _check_trades.
             result.doubled += 1
+            return
+        if entry.kind == "top" and not exact and self._is_named(entry):
+            result.contradictory += 1
             return
         if exact or (entry.kind == "top" and self._truth.inside(entry.venue_ms or 0, values_of(entry))):
             result.wrong.append(f"{self._token[:8]} {_said(entry)} was true, and is told again or too late")
