@@ -4,6 +4,8 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+# Most tests wait for clocks and sockets: several files at once, each in one process.
+AT_ONCE ?= -n 3 --dist loadfile
 PURE_TESTS := tests/unit/worker $(addprefix tests/unit/test_,$(addsuffix .py,\
   entries families gamma_fields keys market partitions proof selection sharding times venue))
 
@@ -19,13 +21,13 @@ demo: $(STAMP) ## run everything in this terminal on a simulated venue (ARGS="--
 	@$(BIN)/bookstream up --venue simulated $(ARGS) || [ $$? -eq 130 ] # Ctrl-C is its ordinary end
 
 test: $(STAMP) ## run the tests (ARGS="tests/unit -k book" chooses)
-	PYTHONFAULTHANDLER=1 $(BIN)/python -m pytest $(ARGS)
+	PYTHONFAULTHANDLER=1 $(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
 
 check: $(STAMP) ## formatting, lint, types, tests and their coverage, as CI does
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	PYTHONFAULTHANDLER=1 $(BIN)/python -m pytest $(ARGS)
+	PYTHONFAULTHANDLER=1 $(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
 	$(MAKE) --no-print-directory coverage
 
 bench: $(STAMP) ## measure, side by side with simpler ways to do the same

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Generator, Mapping
+from typing import Final
 
 import hypothesis
 import pytest
@@ -38,7 +39,9 @@ TOOLS: Mapping[str, tuple[str, Callable[[], bool]]] = {
     "needs_tmux": ("no tmux on PATH", lambda: shutil.which("tmux") is not None),
     "needs_docker": ("no Docker engine with compose answers", _docker_answers),
 }
-NOT_RUN: pytest.StashKey[list[str]] = pytest.StashKey()
+NOT_RUN: Final = "not run"
+"""Property of a test that a missing tool kept from running: it travels with the report, from whatever process."""
+
 HAVE: pytest.StashKey[dict[str, bool]] = pytest.StashKey()
 
 hypothesis.settings.register_profile("bookstream", print_blob=True, deadline=None)
@@ -46,7 +49,6 @@ hypothesis.settings.load_profile("bookstream")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[NOT_RUN] = []
     config.stash[HAVE] = {}
     faulthandler.enable()
     # Processes that tests start inherit this one's environment.
@@ -87,22 +89,31 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             continue
         if _in_ci() and marker not in waived:
             pytest.fail(f"{marker}: {reason}, and CI must have it", pytrace=False)
-        item.config.stash[NOT_RUN].append(f"NOT RUN {item.nodeid}: {reason}")
+        item.user_properties.append((NOT_RUN, reason))
         pytest.skip(reason)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+    terminalreporter: pytest.TerminalReporter,
 ) -> Generator[None, None, None]:
     yield
-    if not_run := config.stash[NOT_RUN]:
+    not_run = [
+        f"NOT RUN {report.nodeid}: {reason}"
+        for report in terminalreporter.stats.get("skipped", ())
+        for name, reason in report.user_properties
+        if name == NOT_RUN
+    ]
+    if not_run:
         terminalreporter.section("not run")
         for line in not_run:
             terminalreporter.write_line(line)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workerinput"):
+        # One of several processes: the one that gathers all reports judges.
+        return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     passed = len(reporter.stats.get("passed", [])) if reporter is not None else 0
     if _in_ci() and not session.config.option.collectonly and passed == 0 and session.exitstatus == 0:
