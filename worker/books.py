@@ -22,6 +22,9 @@ from worker.streams import Update
 from worker.updates import gap_update, resolved_update, tick_update, top_update, trade_update
 from worker.verification import Check
 
+HEARD_AGAIN_US: Final = 3 * SECOND_US
+"""A token in quarantine that something is heard of is asked for so soon."""
+
 FORGIVEN_AFTER_US: Final = 60 * SECOND_US
 """A token that was live for this long starts with a clean record."""
 
@@ -92,8 +95,11 @@ class Books:
         gate = feed.gate
         if gate.book is None:
             self._counters.before_book += 1
-            if feed.state in (TokenState.UNLISTED, TokenState.QUARANTINED):
-                # The venue does tell of it by now: ask again soon.
+            if feed.state is TokenState.QUARANTINED:
+                # The venue tells of it again.
+                feed.book_due_us = min(feed.book_due_us, now_us + HEARD_AGAIN_US)
+            elif feed.state is TokenState.UNLISTED:
+                # The venue does have a book of it by now: ask again soon.
                 soon_us = now_us + int(self._policy.first_book_timeout_s * SECOND_US)
                 feed.book_due_us = min(feed.book_due_us, soon_us)
             return

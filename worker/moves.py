@@ -71,7 +71,7 @@ class Moves:
             return
         at_us = now_us()
         self._avoided_until_us[source] = at_us + int(AVOIDED_FOR_S * SECOND_US)
-        shard = self._place_for_one(source, at_us)
+        shard = self._place_for(source, at_us, 1)
         if shard is None or not self._begin(source, shard, [condition_id], RESCUE_PATIENCE_S):
             source.protocol.rescues.not_moved(token, at_us)
             source.flush()
@@ -98,10 +98,11 @@ class Moves:
             for one, feed in source.protocol.books.markets.items()
             if not feed.muted and one not in self._moves
         ]
-        places = self._places(source, at_us, len(markets))
-        # What rescues left on a connection of its own goes where there is room.
-        shard = min(places, key=lambda one: (places[one], one), default=self._shards.next_shard())
-        if self._begin(source, shard, markets, ROTATION_PATIENCE_S):
+        shard = self._place_for(source, at_us, len(markets))
+        if shard is None:
+            self._spared_until_us[source] = at_us + self._max_age_us // 4
+            self._log.warning("no connection is replaced because of its age: MAX_CONNECTIONS leaves no room")
+        elif self._begin(source, shard, markets, ROTATION_PATIENCE_S):
             self._rotating = source
             self._log.info("replacing a connection because of its age", connection=source.name)
 
@@ -199,9 +200,9 @@ class Moves:
         self._any.set()
         return True
 
-    def _place_for_one(self, source: Connection, at_us: int) -> int | None:
-        """The shard with the least room that is good for a rescue; a new one if there is none; None: no room at all."""
-        places = self._places(source, at_us, 1)
+    def _place_for(self, source: Connection, at_us: int, markets: int) -> int | None:
+        """The shard with the least room that is enough; a new one if there is none; None: no room at all."""
+        places = self._places(source, at_us, markets)
         if places:
             return min(places, key=lambda shard: (places[shard], shard))
         return self._shards.next_shard() if len(self._shards.connections) < self._max_connections else None

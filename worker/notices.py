@@ -48,7 +48,7 @@ class Move(NamedTuple):
 class Event(NamedTuple):
     """Something that a person who watches wants to know. `outcome` None: the whole market."""
 
-    what: Literal["gap", "rescue"]
+    what: Literal["gap", "rescue", "error"]
     condition_id: str
     outcome: int | None
     text: str

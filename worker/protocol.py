@@ -93,6 +93,7 @@ class ConnectionProtocol:
         self.generation += 1
         self._subscriptions.opened()
         self._pong_awaited_us = 0
+        self.pong_us = None
         self.opened_us = self.last_frame_us = self.books.last_data_us = now_us
         for market in self.books.markets.values():
             market.stream.gen += not market.muted

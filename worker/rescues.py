@@ -167,12 +167,14 @@ class Rescues:
         else:
             wait_s = self._policy.quarantine_retry_s
             if before is Step.SLOW:
+                # Both ways at once: in the field a new subscription on the same socket often never helped.
                 self._resubscribe([feed], now_us)
+                self._books.notices.append(Move(feed.market.condition_id, feed.token))
             else:
                 feed.state = TokenState.QUARANTINED
                 self._counters.quarantined_tokens += 1
                 text = "no book by any means: in quarantine"
-                event = Event("rescue", feed.market.condition_id, feed.outcome, text)
+                event = Event("error", feed.market.condition_id, feed.outcome, text)
                 self._books.notices.append(event)
         feed.book_due_us = now_us + int(wait_s * SECOND_US)
 

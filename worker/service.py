@@ -119,6 +119,8 @@ class Worker:
         self._counters = counters = Counters()
         self._random = Random()
         self._recent = Recent()
+        self._happened: dict[str, list[Any]] = {}
+        """What tokens went through since the last second: how often, and one of them."""
         self._limiter = OpenLimiter(settings.opens_per_s)
         self._connector = connector_of(settings.socket_mode)
         self._recorder = recorder_of(settings, worker_id, self._random)
@@ -206,7 +208,7 @@ class Worker:
             backoff=Backoff(1.0, 60.0, self._random),
         )
         self._quarantine = Quarantine(client, keys, worker_id, counters)
-        self._witnesses = Witnesses(Clob(http, settings.clob_url))
+        self._witnesses = Witnesses(Clob(http, settings.clob_url, Backoff(1.0, 30.0, self._random)))
         self._retention = Retention(
             client,
             self._stream_keys,
@@ -266,6 +268,7 @@ class Worker:
         while True:
             await asyncio.sleep(1.0)
             await self._heartbeat.beat()
+            self._tell_what_happened()
             self._following.forget_retired()
             failure = self._shards.failed()
             if failure is not None:
@@ -279,6 +282,15 @@ class Worker:
             except (RedisError, OSError) as error:
                 self._log.debug(f"status not written: {in_one_line(error)}")
             await asyncio.sleep(1.0)
+
+    def _tell_what_happened(self) -> None:
+        """One line a second for each thing that happened to tokens, however many of them."""
+        happened, self._happened = self._happened, {}
+        for text, (count, one) in happened.items():
+            if count == 1:
+                self._log.warning(one)
+            else:
+                self._log.warning(f"{text}: {count} tokens", one=one)
 
     # -- what connections say -------------------------------------------------------------------------------
 
@@ -308,7 +320,9 @@ class Worker:
             case Move(condition_id, token):
                 self._moves.rescue(connection, condition_id, token)
             case Event(what, condition_id, outcome, text):
-                self._recent.add(what, f"{text} ({self._named(condition_id, outcome)}, {connection.name})")
+                named = f"{text} ({self._named(condition_id, outcome)}, {connection.name})"
+                self._recent.add(what, named)
+                self._happened.setdefault(text, [0, named])[0] += 1
             case NewMarket(market):
                 self._keeper.heard_of(market)
             case Ended(condition_id, winner):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import StringConstraints, model_validator
+from pydantic import AfterValidator, StringConstraints, model_validator
 
 from marketdata.raw_files import Compression
 from marketdata.settings import CommaSplit, CrossedError, RedisSettings, setting
@@ -28,6 +28,12 @@ ConditionIds = Annotated[
     tuple[Annotated[str, StringConstraints(pattern=r"^0[xX][0-9a-fA-F]{62}(?:[0-9a-fA-F]{2})?$")], ...],
     CommaSplit,
 ]
+
+
+def _never_or_a_second(age_s: float) -> float:
+    if age_s != 0 and age_s < 1:
+        raise ValueError("neither 0 nor a second")
+    return age_s
 
 
 class WorkerSettings(RedisSettings):
@@ -135,11 +141,11 @@ class WorkerSettings(RedisSettings):
     quarantine_retry_s: float = setting(
         60, "A silent token that nothing rescued is asked for this often.", CONNECTIONS, ge=1, le=86_400
     )
-    connection_max_age_s: float = setting(
+    connection_max_age_s: Annotated[float, AfterValidator(_never_or_a_second)] = setting(
         0,
         "A connection is replaced by a new one at this age, without a gap where both have the same books; 0: never.",
         CONNECTIONS,
-        ge=0,
+        allowed="0, or a number from 1 to 604800",
         le=604_800,
     )
 

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from marketdata.errors import CatalogError
 from marketdata.logs import get_logger
+from marketdata.tasks import Children
 from worker.market_keeper import MarketKeeper
 from worker.ownership import Ownership
 from worker.status import Status
@@ -56,7 +57,7 @@ class Standing:
     async def take_over(self) -> None:
         """Marks the streams of partitions that were taken; the first ones start the discovery of markets."""
         await self._taken.wait()
-        async with asyncio.TaskGroup() as group:
+        async with Children() as children:
             keeping: asyncio.Task[None] | None = None
             said = Seldom()
             while True:
@@ -78,7 +79,7 @@ class Standing:
                 said.end()
                 self._ownership.marked |= partitions & self._ownership.owned
                 if keeping is None:
-                    keeping = group.create_task(self._keeper.run(), name="MarketKeeper.run")
+                    keeping = children.start(self._keeper.run(), name="MarketKeeper.run")
 
     def _say(self) -> None:
         owned, total = len(self._ownership.owned), self._ownership.partitions

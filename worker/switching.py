@@ -87,14 +87,16 @@ class Switch:
         return any(_live(new) for _, new in pairs)
 
     def _at_last(self) -> Decision:
-        """Time is over. Only a token that is silent on the old connection, and only there, is worth a gap."""
+        """Time is over. A gap is the price of a token that is silent here and not there, or of a planned move."""
         pairs = zip(self.old.tokens, self.new.tokens, strict=True)
-        if any(new.token in self.wanted and _live(new) and not _live(old) for old, new in pairs):
-            return Decision.SWITCH
-        if not self.wanted and not any(_live(feed) for feed in self.old.tokens):
+        if self.wanted:
+            helps = any(new.token in self.wanted and _live(new) and not _live(old) for old, new in pairs)
+            return Decision.SWITCH if helps else Decision.ABANDON
+        if not any(_live(feed) for feed in self.old.tokens):
             # Nothing is told of it by either: no reason to keep the old connection.
             return Decision.SWITCH
-        return Decision.ABANDON
+        # Without its books the new connection is no replacement. With other ones, one of the two is wrong.
+        return Decision.SWITCH if self._has_all() else Decision.ABANDON
 
     def _same_tape(self, outcome: int) -> bool:
         old = [told for told in self.old.tape or () if told.outcome == outcome]

@@ -128,6 +128,9 @@ class HashCheck:
                     return Check.MATCH
         self.tick_size = believed
         self.unable += 1
+        if self._unmatched >= UNMATCHED_BOOKS:
+            # The venue's own books verify no more: the formula is another one, and says nothing of ours.
+            self.form = None
         return Check.UNABLE
 
     def check(

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from marketdata.clock import now_us
 from marketdata.logs import get_logger
+from marketdata.tasks import Children
 from worker.clob import BOOKS_A_CALL, Clob, ClobError
 from worker.connection import Connection
 from worker.notices import Witness
@@ -60,13 +61,13 @@ class Witnesses:
     async def run(self) -> None:
         """Answers until cancelled."""
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._answer_silent())
+            async with Children() as children:
+                children.start(self._answer_silent())
                 room = asyncio.Semaphore(AT_ONCE)
                 while True:
                     await room.acquire()
                     connection, question = await self._questions.get()
-                    group.create_task(self._then(room, self._answer(connection, question)))
+                    children.start(self._then(room, self._answer(connection, question)))
         finally:
             for look in self._looks:
                 look.cancel()

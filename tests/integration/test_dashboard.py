@@ -53,7 +53,9 @@ def speak(writer: StreamWriter, at_ms: int, updates: int, **entries: int) -> Non
         "now_ms": at_ms,
         "state": "running",
         "counters": {"updates": updates},
-        "by_market": {writer.markets[int(name[1:])].condition_id: {"entries": n} for name, n in entries.items()},
+        "by_market": {
+            writer.markets[int(name[1:])].condition_id: {"entries": n} for name, n in entries.items()
+        },
         "something_newer": {"than": "this reader"},
     }
     writer.client.set(writer.keys.worker("w1"), json.dumps(word))

@@ -75,7 +75,6 @@ async def test_each_rung_of_the_ladder_brings_back_what_it_can(
         assert {shard["name"]: shard["tokens"] for shard in status["connections"]} == {"c0": 4, "c1": 2}
         assert status["gaps_by_cause"] == {"handover": MARKETS, "stale": 3}
         assert sorted(e["text"].split(" (")[0] for e in status["log"] if e["what"] == "rescue") == [
-            "no book by any means: in quarantine",
             "rescued by move",
             "rescued by resubscribe",
             "rescued by slow",

@@ -8,6 +8,7 @@ import pytest
 
 from tests.gamma_rows import market
 from tests.venue_frames import ASKS, BIDS, MS, Line, book, item, price_change, resolved
+from worker.books import HEARD_AGAIN_US
 from worker.feeds import Step, TokenFeed, TokenState
 from worker.notices import Event, Move, Witness
 from worker.policy import ProtocolPolicy
@@ -343,3 +344,23 @@ def test_a_token_that_the_venue_lists_after_all_is_waited_for_like_any_other() -
     line.protocol.rescues.first_book_said(YES, listed=False, now_us=line.now_us)
     line.protocol.rescues.first_book_said(YES, listed=True, now_us=line.now_us)
     assert state(line) == (TokenState.WAITING, Step.RESUBSCRIBE)
+
+
+def test_in_quarantine_both_ways_are_tried_from_time_to_time() -> None:
+    line = quarantined()
+    for _ in range(3):
+        line.tick(RETRY_S)
+        assert asked_for(line) == AGAIN
+        assert line.noticed(Move) == [Move(ONE.condition_id, YES)]
+        line.protocol.rescues.not_moved(YES, line.now_us)
+        assert state(line) == (TokenState.QUARANTINED, Step.SLOW)
+
+
+def test_a_token_in_quarantine_that_is_heard_of_is_asked_for_soon() -> None:
+    line = quarantined()
+    line.hear(price_change(ONE, item(ONE, 0, "BUY", "0.4", "10", ("0.48", "0.52")), ms=MS + 2))
+    line.tick(HEARD_AGAIN_US / 1e6 - 0.1)
+    assert asked_for(line) == []
+    line.tick(0.1)
+    assert asked_for(line) == AGAIN
+    assert RETRY_S * 1e6 > 2 * HEARD_AGAIN_US

@@ -167,11 +167,19 @@ def test_an_early_trade_that_only_the_second_connection_told_is_missing_on_the_f
     assert two.decide() is SWITCH
 
 
-def test_a_market_that_never_agrees_stays_where_it_is() -> None:
+def test_a_planned_move_of_books_that_never_agree_ends_with_a_gap() -> None:
     two = both_live()
     two.new.hear(book(ONE, 0, bids=BIDS[:1], ms=MS + 50))
     assert two.decide(PATIENCE_S - 0.01) is WAIT
-    assert two.decide(0.01) is ABANDON
+    assert two.decide(0.01) is SWITCH
+    assert [feed.outcome for feed in two.switch.differing()] == [0]
+
+
+def test_a_rescue_of_books_that_never_agree_helps_nobody_who_is_live_by_now() -> None:
+    two = both_live()
+    two.switch.wanted.add(ONE.tokens[0])
+    two.new.hear(book(ONE, 0, bids=BIDS[:1], ms=MS + 50))
+    assert two.decide(PATIENCE_S) is ABANDON
 
 
 def test_a_market_whose_books_do_not_come_stays_where_it_is() -> None:
@@ -193,13 +201,14 @@ def test_books_that_come_at_the_last_moment_still_get_their_overlap() -> None:
 
 
 @pytest.mark.parametrize("whose", ["old", "new"])
-def test_a_market_that_trades_too_much_meanwhile_stays_where_it_is(whose: str) -> None:
+def test_a_market_that_trades_too_much_meanwhile_changes_with_a_gap(whose: str) -> None:
     two = both_live()
     line = two.old if whose == "old" else two.new
     many = [trade(ONE, ms=LATE_MS)] * (TAPE_KEPT + 1)
     line.hear(*many, array=True)
     assert LONG_OVERLAP_S < PATIENCE_S
-    assert two.decide(LONG_OVERLAP_S) is ABANDON
+    assert two.decide(LONG_OVERLAP_S) is SWITCH
+    assert [feed.outcome for feed in two.switch.differing()] == [0]
 
 
 # -- when connections or books end meanwhile ----------------------------------------------------------------
@@ -322,8 +331,9 @@ def test_a_token_that_neither_is_live_nor_was_asked_for_is_not_waited_for() -> N
     assert two.decide(OVERLAP_S) is SWITCH
 
 
-def test_a_book_that_comes_by_the_way_is_worth_no_gap_of_the_other_token() -> None:
+def test_in_a_rescue_a_book_that_comes_by_the_way_is_worth_no_gap_of_the_other_token() -> None:
     two = TwoLines(ONE, book(ONE, 0))
+    two.switch.wanted.add(ONE.tokens[0])
     two.new.hear(book(ONE, 0, ms=MS + 9), book(ONE, 1), array=True)
     assert two.decide() is WAIT
     assert two.decide(PATIENCE_S) is ABANDON

@@ -64,7 +64,7 @@ def carried(seed: int) -> tuple[Decision, list[Update], list[Update]]:
     """What became of the market, what was written, and what one connection alone would have written."""
     chance = Random(seed)
     rows = timeline(chance)
-    two = TwoLines(ONE, *(book(ONE, outcome, ms=MS - 1, hash="") for outcome in (0, 1)), patience_s=9)
+    two = TwoLines(ONE, *(book(ONE, outcome, ms=MS - 1, hash="") for outcome in (0, 1)), patience_s=60)
     alone = TwoLines(ONE, *(book(ONE, outcome, ms=MS - 1, hash="") for outcome in (0, 1))).old
     alone.said.clear()
     for row in rows:

@@ -213,3 +213,15 @@ def test_a_tick_size_that_changed_unsaid_is_learned_from_a_whole_book(tick_size:
     assert check.tick_size == tick_size
     assert check.check_snapshot(facts("0.300"), TOKEN, BOOK, MS, "0" * 40) is Check.UNABLE
     assert check.tick_size == tick_size
+
+
+def test_a_formula_that_the_venue_changes_is_learned_anew_or_believed_no_more() -> None:
+    check = learned()
+    for _ in range(UNMATCHED_BOOKS):
+        assert check.check_snapshot(facts("0.300"), TOKEN, BOOK, MS, "f" * 40) is Check.UNABLE
+    assert check.check(facts("0.300"), TOKEN, BOOK, MS, "f" * 40, US) is Check.UNABLE, (
+        "it says nothing of ours"
+    )
+    older = venue_says("0.300", "no-last-trade")
+    assert check.check_snapshot(facts("0.300"), TOKEN, BOOK, MS, older) is Check.MATCH
+    assert check.form == "no-last-trade"
