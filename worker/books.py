@@ -111,6 +111,9 @@ class Books:
         ):
             self.desync(feed, now_us)
             return
+        if venue_ms is not None and venue_ms < (gate.venue_ms or 0) and changes[-1].best_bid is not None:
+            # Within a market that never happened since 2025: something newer was applied before it.
+            self._doubt(feed, now_us)
         was_held = gate.held
         verdict = gate.change(changes, venue_ms, now_us)
         if verdict is Verdict.PUBLISH:

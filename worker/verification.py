@@ -127,10 +127,13 @@ class HashCheck:
                     self._mismatch_since_us = self._unmatched = 0
                     return Check.MATCH
         self.tick_size = believed
-        self.unable += 1
         if self._unmatched >= UNMATCHED_BOOKS:
+            if self.finds_last_trade(facts, token, book, venue_ms, wanted):
+                self.matches += 1
+                return Check.MATCH
             # The venue's own books verify no more: the formula is another one, and says nothing of ours.
             self.form = None
+        self.unable += 1
         return Check.UNABLE
 
     def check(
@@ -142,7 +145,7 @@ class HashCheck:
             return Check.UNABLE
         if self._matches(facts, token, book, venue_ms, wanted, self.form):
             self.matches += 1
-            self._mismatch_since_us = 0
+            self._mismatch_since_us = self._unmatched = 0
             return Check.MATCH
         if now_us < facts.last_trade_unsettled_until_us:
             self.unable += 1
@@ -153,7 +156,7 @@ class HashCheck:
     def finds_last_trade(
         self, facts: MarketFacts, token: str, book: Book, venue_ms: int | None, wanted: str
     ) -> bool:
-        """Called before a book is given up: true if only the last trade was unknown, which is known from now on.
+        """Called before a book or a formula is given up: true if only the last trade was unknown, which is known by now.
 
         Its report may have been lost, or belong to the other token, which may be silent. Costs about a millisecond.
         """
@@ -172,7 +175,7 @@ class HashCheck:
         if last_trade is None:
             return False
         facts.proven(last_trade)
-        self._mismatch_since_us = 0
+        self._mismatch_since_us = self._unmatched = 0
         return True
 
     @property

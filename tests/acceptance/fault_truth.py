@@ -219,6 +219,9 @@ class _Segment:
             if row.kind == "top" and not self._received.says(key, row.values[0], row.values[2]):
                 result.contradictory += 1
                 continue
+            if row.kind == "top" and self._is_displaced(place):
+                # Sent, but not in its turn: as good as not sent, for as long as that.
+                unsent.append(place)
             right, right_us = next(one for one in told if one[0] > place)
             stretch[right] += 1
             wrong_s = (right_us - self._received.when(key)) / 1e6 if row.kind == "top" else inf
@@ -232,6 +235,20 @@ class _Segment:
                 f"{self._token[:8]} {row.kind} {row.venue_ms} {row.values} was received and is not told, "
                 f"in the time from {since_us} to {marked_from_us}"
             )
+
+    def _is_displaced(self, place: int) -> bool:
+        """Whether a step was received after the one that followed it."""
+        rows = self._truth.rows
+        later = next((row for row in rows[place + 1 :] if row.kind == "top"), None)
+        if later is None:
+            return False
+        mine, next_one = ((self._token, row.venue_ms, row.hash) for row in (rows[place], later))
+        received = self._received
+        return (
+            received.has_step(mine, 0, inf)
+            and received.has_step(next_one, 0, inf)
+            and received.when(mine) > received.when(next_one)
+        )
 
     def _is_named(self, entry: Entry) -> bool:
         """Whether the venue's own messages called these the best prices of that moment."""
@@ -265,6 +282,10 @@ class _Segment:
             return
         if entry.kind == "top" and not exact and self._is_named(entry):
             result.contradictory += 1
+            return
+        if entry.kind == "top" and any(self._is_displaced(at) for at in exact):
+            # Two steps of one millisecond that changed places: nothing tells them from two in their order.
+            result.late += 1
             return
         if exact or (entry.kind == "top" and self._truth.inside(entry.venue_ms or 0, values_of(entry))):
             result.wrong.append(f"{self._token[:8]} {_said(entry)} was true, and is told again or too late")

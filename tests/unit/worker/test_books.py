@@ -200,3 +200,18 @@ def test_a_book_without_a_time_can_be_contradicted_by_any() -> None:
     line = live()
     line.hear(book(ONE, 0, timestamp=None))
     assert differs(line, [], 1)
+
+
+def test_a_step_that_comes_after_a_later_one_must_prove_the_book_at_once() -> None:
+    line = live()
+    line.hear(step("20", MS + 20))
+    assert line.hear(step("10", MS + 10, wrong=True)) == []
+    (gap,) = line.hear(step("30", MS + 30))
+    assert (gap.kind, gap.outcome, gap.note.split(" ")[0]) == ("gap", 0, "desync")
+
+
+def test_a_step_that_comes_after_a_later_one_and_verifies_is_no_gap() -> None:
+    line = live()
+    line.hear(step("20", MS + 20))
+    line.hear(step("10", MS + 10))
+    assert line.hear(step("30", MS + 30)) == []

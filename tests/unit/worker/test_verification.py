@@ -225,3 +225,11 @@ def test_a_formula_that_the_venue_changes_is_learned_anew_or_believed_no_more() 
     older = venue_says("0.300", "no-last-trade")
     assert check.check_snapshot(facts("0.300"), TOKEN, BOOK, MS, older) is Check.MATCH
     assert check.form == "no-last-trade"
+
+
+def test_fills_whose_trades_are_told_after_their_books_do_not_change_the_formula() -> None:
+    check, market = learned(), facts("0.300")
+    for thousandths in range(400, 400 + 5 * UNMATCHED_BOOKS):
+        market.book_says(None, US)
+        check.check_snapshot(market, TOKEN, BOOK, MS, venue_says(f"0.{thousandths}"))
+        assert check.form == "full"
