@@ -156,7 +156,7 @@ class HashCheck:
     def finds_last_trade(
         self, facts: MarketFacts, token: str, book: Book, venue_ms: int | None, wanted: str
     ) -> bool:
-        """Called before a book or a formula is given up: true if only the last trade was unknown, which is known by now.
+        """Called before a book or formula is given up: true if only the last trade was unknown, which is known by now.
 
         Its report may have been lost, or belong to the other token, which may be silent. Costs about a millisecond.
         """
