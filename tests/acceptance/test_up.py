@@ -335,7 +335,7 @@ async def test_a_venue_out_of_reach_is_told_in_the_view(folder: Path) -> None:
             return "\n".join(screen.display)
 
         await until(lambda: "http://127.0.0.1:1 did not answer" in picture(), picture)
-        assert f"its log is {folder}" in picture()
+        await until(lambda: f"its log is {folder}" in picture(), picture)
         process.send_signal(signal.SIGINT)
         async with asyncio.timeout(SOON_S):
             assert await process.wait() == 1
