@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.needs_docker, pytest.mark.timeout(240)]
 WORKER = "worker-simulated"
 HEALTHY_S = 60.0
 TAKEN_OVER_S = 40.0
-"""A lease of 5 s, and as much again for a busy machine."""
+"""A lease of 5 s, and a busy machine that also runs all other tests."""
 
 
 @pytest.fixture(scope="module")
