@@ -27,6 +27,9 @@ OTHERS_KEPT: Final = 6
 TICK_SIZES: Final = ("0.01", "0.001", "0.0001", "0.1", "0.005", "0.0025")
 """All that markets have had."""
 
+COARSE_TICK_SIZES: Final = ("0.01", "0.001", "0.1")
+"""With these every price is one of those that are tried."""
+
 UNMATCHED_BOOKS: Final = 3
 """After so many whole books running that did not verify, their tick size may have changed unsaid."""
 
@@ -148,8 +151,13 @@ class HashCheck:
             self._mismatch_since_us = self._unmatched = 0
             return Check.MATCH
         if now_us < facts.last_trade_unsettled_until_us:
-            self.unable += 1
-            return Check.UNABLE
+            # A fill of which no trade is told yet: any price may be the last one, and all of them can be tried.
+            if self.finds_last_trade(facts, token, book, venue_ms, wanted):
+                self.matches += 1
+                return Check.MATCH
+            if self.form != "full" or self.tick_size not in COARSE_TICK_SIZES:
+                self.unable += 1
+                return Check.UNABLE
         self.mismatches += 1
         return Check.MISMATCH
 

@@ -121,15 +121,32 @@ def test_only_so_many_trades_are_remembered() -> None:
     assert market.other_last_trades[:2] == ("0.390", "0.610"), "the newest first"
 
 
-def test_between_a_fill_and_its_trade_a_mismatch_says_nothing() -> None:
+def test_between_a_fill_and_its_trade_any_price_may_be_the_last_one() -> None:
     check, market = learned(), facts("0.400")
     market.book_says(None, US)
     wanted = venue_says("0.510")
-    assert check.check(market, TOKEN, BOOK, MS, wanted, US + UNSETTLED_US - 1) is Check.UNABLE
     assert check.check(market, TOKEN, BOOK, MS, wanted, US + UNSETTLED_US) is Check.MISMATCH
-    market.book_says(None, US)
+    assert check.check(market, TOKEN, BOOK, MS, wanted, US + UNSETTLED_US - 1) is Check.MATCH
+    assert check.check(market, TOKEN, BOOK, MS, wanted, US + UNSETTLED_US) is Check.MATCH, "it is known now"
+    assert check.check(market, TOKEN, Book(BIDS), MS, wanted, US) is Check.MISMATCH, (
+        "levels are no matter of prices"
+    )
     market.trade_says("0.3")
-    assert check.check(market, TOKEN, BOOK, MS, wanted, US) is Check.MISMATCH, "the trade is known now"
+    assert check.check(market, TOKEN, BOOK, MS, venue_says("0.620"), US) is Check.MISMATCH, (
+        "the trade is known"
+    )
+
+
+@pytest.mark.parametrize(("form", "tick_size"), [("full", "0.0001"), ("bare", "0.01")])
+def test_where_no_price_can_be_tried_a_mismatch_after_a_fill_says_nothing(
+    form: HashForm, tick_size: str
+) -> None:
+    check, market = learned(form), facts("0.400")
+    check.tick_size = tick_size
+    market.book_says(None, US)
+    assert (
+        check.check(market, TOKEN, Book(BIDS), MS, venue_says("0.400", form, tick_size), US) is Check.UNABLE
+    )
 
 
 def test_a_book_that_names_the_last_trade_settles_it() -> None:
