@@ -322,13 +322,11 @@ class Books:
         feed.check_due = False
         facts, trust = feed.market.facts, feed.market.trust
         result = feed.check.check(facts, feed.token, gate.book, gate.venue_ms, gate.hash, now_us)
-        lasts = result is Check.MISMATCH and feed.check.mismatch_lasts(now_us)
+        lasts = result is Check.MISMATCH and feed.check.mismatch_lasts(gate.venue_ms, gate.hash, now_us)
         if result is not Check.UNABLE:
             trust.note(matched=result is Check.MATCH)
         distrusted = result is Check.MISMATCH and trust.below(self._policy.trust_min)
         gives_up = result is not Check.MATCH and (feed.unproven or lasts or distrusted)
-        if gives_up and feed.check.finds_last_trade(facts, feed.token, gate.book, gate.venue_ms, gate.hash):
-            result = Check.MATCH
         self._counters.hash_result(result)
         if result is Check.MATCH:
             feed.unproven = False

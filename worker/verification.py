@@ -92,7 +92,16 @@ class MarketFacts:
 class HashCheck:
     """One token's record of hash checks."""
 
-    __slots__ = ("_mismatch_since_us", "_unmatched", "form", "matches", "mismatches", "tick_size", "unable")
+    __slots__ = (
+        "_mismatch_since_us",
+        "_mismatch_step",
+        "_unmatched",
+        "form",
+        "matches",
+        "mismatches",
+        "tick_size",
+        "unable",
+    )
 
     def __init__(self, tick_size: str) -> None:
         self.tick_size = tick_size
@@ -102,6 +111,7 @@ class HashCheck:
         self.mismatches = 0
         self.unable = 0
         self._mismatch_since_us = 0
+        self._mismatch_step: tuple[int | None, str] = (None, "")
         self._unmatched = 0
 
     def forget(self) -> None:
@@ -150,14 +160,13 @@ class HashCheck:
             self.matches += 1
             self._mismatch_since_us = self._unmatched = 0
             return Check.MATCH
-        if now_us < facts.last_trade_unsettled_until_us:
-            # A fill of which no trade is told yet: any price may be the last one, and all of them can be tried.
-            if self.finds_last_trade(facts, token, book, venue_ms, wanted):
-                self.matches += 1
-                return Check.MATCH
-            if self.form != "full" or self.tick_size not in COARSE_TICK_SIZES:
-                self.unable += 1
-                return Check.UNABLE
+        # After a fill any price may be the last one, and its report may come later, or never: all of them are tried.
+        if self.finds_last_trade(facts, token, book, venue_ms, wanted):
+            self.matches += 1
+            return Check.MATCH
+        if now_us < facts.last_trade_unsettled_until_us and not self.tries_all:
+            self.unable += 1
+            return Check.UNABLE
         self.mismatches += 1
         return Check.MISMATCH
 
@@ -191,12 +200,22 @@ class HashCheck:
         """Whether a mismatch was seen since the last match."""
         return self._mismatch_since_us != 0
 
-    def mismatch_lasts(self, now_us: int) -> bool:
-        """Called at a mismatch; true if one was seen before, long enough ago to be no matter of timing."""
+    def mismatch_lasts(self, venue_ms: int | None, wanted: str, now_us: int) -> bool:
+        """Called at a mismatch; true if an earlier step had one that cannot have been a matter of timing.
+
+        Where every last trade was tried, two steps running are enough; else they must lie some time apart.
+        """
         if not self._mismatch_since_us:
-            self._mismatch_since_us = now_us
+            self._mismatch_since_us, self._mismatch_step = now_us, (venue_ms, wanted)
             return False
+        if self.tries_all and self._mismatch_step != (venue_ms, wanted):
+            return True
         return now_us - self._mismatch_since_us >= PATIENCE_US
+
+    @property
+    def tries_all(self) -> bool:
+        """Whether no last trade can explain a hash that none of three decimals does."""
+        return self.form == "full" and self.tick_size in COARSE_TICK_SIZES
 
     def _matches(
         self, facts: MarketFacts, token: str, book: Book, venue_ms: int, wanted: str, form: HashForm

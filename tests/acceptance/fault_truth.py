@@ -208,24 +208,20 @@ class _Segment:
         result: Findings,
     ) -> None:
         """Why is it not told? `told`: places of tops that stand as they ended, and when they came."""
-        unsent: list[int] = []
+        unsent = self._first_unsent(told[-1][0] if told else 0, since_us, marked_from_us)
         stretch: Counter[int] = Counter()
         for place, row in sorted(missed.items()):
             if not self._was_received(row, since_us, marked_from_us):
                 result.never_sent += since_us <= row.venue_ms * 1000 < marked_from_us
-                unsent.append(place)
                 continue
             key = self._token, row.venue_ms, row.hash
             if row.kind == "top" and not self._received.says(key, row.values[0], row.values[2]):
                 result.contradictory += 1
                 continue
-            if row.kind == "top" and self._is_displaced(place):
-                # Sent, but not in its turn: as good as not sent, for as long as that.
-                unsent.append(place)
             right, right_us = next(one for one in told if one[0] > place)
             stretch[right] += 1
             wrong_s = (right_us - self._received.when(key)) / 1e6 if row.kind == "top" else inf
-            if unsent and (
+            if unsent <= place and (
                 wrong_s <= HEALED_WITHIN_S or (stretch[right] <= HEALED_WITHIN_STEPS and right_us < inf)
             ):
                 result.healed += 1
@@ -236,10 +232,20 @@ class _Segment:
                 f"in the time from {since_us} to {marked_from_us}"
             )
 
+    def _first_unsent(self, until: int, since_us: int, before_us: float) -> float:
+        """Place of the first step that did not come, or not in its turn; also one that left the top as it was."""
+        since_ms = since_us // 1000
+        for place, row in enumerate(self._truth.rows[:until]):
+            if row.kind != "top" or row.venue_ms < since_ms:
+                continue
+            if not self._was_received(row, since_us, before_us) or self._is_displaced(place):
+                return place
+        return inf
+
     def _is_displaced(self, place: int) -> bool:
         """Whether a step was received after the one that followed it."""
         rows = self._truth.rows
-        later = next((row for row in rows[place + 1 :] if row.kind == "top"), None)
+        later = next((rows[at] for at in range(place + 1, len(rows)) if rows[at].kind == "top"), None)
         if later is None:
             return False
         mine, next_one = ((self._token, row.venue_ms, row.hash) for row in (rows[place], later))

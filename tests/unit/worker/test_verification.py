@@ -14,7 +14,6 @@ from worker.verification import (
     OTHERS_KEPT,
     PATIENCE_US,
     UNMATCHED_BOOKS,
-    UNSETTLED_US,
     Check,
     HashCheck,
     MarketFacts,
@@ -125,16 +124,9 @@ def test_between_a_fill_and_its_trade_any_price_may_be_the_last_one() -> None:
     check, market = learned(), facts("0.400")
     market.book_says(None, US)
     wanted = venue_says("0.510")
-    assert check.check(market, TOKEN, BOOK, MS, wanted, US + UNSETTLED_US) is Check.MISMATCH
-    assert check.check(market, TOKEN, BOOK, MS, wanted, US + UNSETTLED_US - 1) is Check.MATCH
-    assert check.check(market, TOKEN, BOOK, MS, wanted, US + UNSETTLED_US) is Check.MATCH, "it is known now"
-    assert check.check(market, TOKEN, Book(BIDS), MS, wanted, US) is Check.MISMATCH, (
-        "levels are no matter of prices"
-    )
-    market.trade_says("0.3")
-    assert check.check(market, TOKEN, BOOK, MS, venue_says("0.620"), US) is Check.MISMATCH, (
-        "the trade is known"
-    )
+    assert check.check(market, TOKEN, BOOK, MS, wanted, US) is Check.MATCH
+    assert market.last_trade_price == "0.510", "it is known now"
+    assert check.check(market, TOKEN, Book(BIDS), MS, wanted, US) is Check.MISMATCH, "levels are no prices"
 
 
 @pytest.mark.parametrize(("form", "tick_size"), [("full", "0.0001"), ("bare", "0.01")])
@@ -155,7 +147,8 @@ def test_a_book_that_names_the_last_trade_settles_it() -> None:
     market.trade_says("0.3")
     market.book_says("0.200", US)
     assert market.other_last_trades == ()
-    assert check.check(market, TOKEN, BOOK, MS, venue_says("0.400"), US) is Check.MISMATCH
+    assert market.last_trade_price == "0.200"
+    assert market.last_trade_unsettled_until_us == 0
     assert check.check(market, TOKEN, BOOK, MS, venue_says("0.200"), US) is Check.MATCH
 
 
@@ -166,22 +159,32 @@ def test_without_last_trade_in_the_formula_no_trade_is_guessed() -> None:
     assert market.last_trade_price == "0.400", "nothing was learned of it"
 
 
-def test_a_mismatch_is_believed_when_it_lasts() -> None:
-    check = learned()
-    assert not check.mismatch_lasts(US)
-    assert not check.mismatch_lasts(US + PATIENCE_US - 1)
-    assert check.mismatch_lasts(US + PATIENCE_US)
+def test_a_mismatch_that_may_be_a_last_trade_is_believed_when_it_lasts() -> None:
+    check = learned("no-last-trade")
+    assert not check.mismatch_lasts(MS, "a", US)
+    assert not check.mismatch_lasts(MS + 1, "b", US + PATIENCE_US - 1)
+    assert check.mismatch_lasts(MS + 1, "b", US + PATIENCE_US)
     check.forget()
-    assert not check.mismatch_lasts(US + 2 * PATIENCE_US)
+    assert not check.mismatch_lasts(MS + 2, "c", US + 2 * PATIENCE_US)
+
+
+def test_where_every_last_trade_was_tried_two_steps_running_are_enough() -> None:
+    check = learned()
+    assert not check.mismatch_lasts(MS, "a", US)
+    assert not check.mismatch_lasts(MS, "a", US + 1), "the same step again says nothing new"
+    assert check.mismatch_lasts(MS, "a", US + PATIENCE_US), "but for a quiet token it has to do"
+    assert check.mismatch_lasts(MS, "b", US + 1)
+    check.tick_size = "0.0001"
+    assert not check.mismatch_lasts(MS, "b", US + 1), "with finer prices not all were tried"
 
 
 def test_a_match_between_makes_the_next_mismatch_the_first_again() -> None:
     check, market = learned(), facts()
-    assert not check.mismatch_lasts(US)
+    assert not check.mismatch_lasts(MS, "a", US)
     assert check.check(market, TOKEN, BOOK, MS, venue_says(), US) is Check.MATCH
-    assert not check.mismatch_lasts(US + PATIENCE_US)
+    assert not check.mismatch_lasts(MS, "b", US + PATIENCE_US)
     assert check.check_snapshot(market, TOKEN, BOOK, MS, venue_says()) is Check.MATCH
-    assert not check.mismatch_lasts(US + 2 * PATIENCE_US)
+    assert not check.mismatch_lasts(MS, "c", US + 2 * PATIENCE_US)
 
 
 def test_the_tick_size_takes_part() -> None:
@@ -207,9 +210,8 @@ def test_a_last_trade_that_nobody_told_is_found_before_a_book_is_given_up(
         last_trade_price=last_trade,
         version=version,
     )
-    assert check.check(market, TOKEN, BOOK, MS, wanted, US) is Check.MISMATCH
-    assert check.finds_last_trade(market, TOKEN, BOOK, MS, wanted)
     assert check.check(market, TOKEN, BOOK, MS, wanted, US) is Check.MATCH
+    assert market.last_trade_price == last_trade
     assert not check.finds_last_trade(market, TOKEN, Book(BIDS), MS, wanted), (
         "with other levels none is found"
     )
