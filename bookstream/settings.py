@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
+from consumers.dashboard.settings import DashboardSettings
 from consumers.replay.settings import ReplaySettings
 from consumers.tail.settings import TailSettings
 from consumers.verify.settings import VerifySettings
@@ -81,6 +82,7 @@ class RedisUrlSettings(RedisSettings):
 MODELS: Mapping[str, type[CommandSettings]] = {
     "up": UpSettings,
     "worker": WorkerSettings,
+    "dashboard": DashboardSettings,
     "tail": TailSettings,
     "verify": VerifySettings,
     "replay": ReplaySettings,

@@ -11,6 +11,7 @@ from typing import Final
 SUMMARIES: Final[Mapping[str, str]] = {
     "up": "run everything in this terminal: worker, Redis, dashboard",
     "worker": "read the venue's order books and write them to Redis Streams",
+    "dashboard": "watch workers, books and consumers in this terminal",
     "tail": "print the entries of markets as they are written",
     "verify": "prove that nothing is missing, doubled or out of order in the streams",
     "replay": "play what was recorded once more, as JSON lines or into other streams",

@@ -78,8 +78,8 @@ async def run(settings: UpSettings, stop: asyncio.Event) -> int:
         if plain:
             screens.append(ProgressScreen(session.client, keys))
         else:
-            title = f"bookstream, venue: {settings.venue}"
-            screens.append(LiveScreen(session.client, keys, title, console))
+            title = f"venue: {settings.venue}"
+            screens.append(LiveScreen(session, keys, title, console, stop.set))
         up = Up(settings, session, keys, screens[0], stop, logs_on_stderr=plain)
         await up.run()
         screens.clear()

@@ -1,0 +1,183 @@
+"""Page 1: the markets, one a row, with the top of book of the first outcome."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from rich.cells import cell_len
+
+from consumers.dashboard.pages.cells import (
+    BAD,
+    GOOD,
+    QUIET,
+    WARN,
+    Cell,
+    Column,
+    Line,
+    Look,
+    blank,
+    centred,
+    head,
+    row,
+)
+from consumers.dashboard.pages.figures import NOTHING, dollars, per_s, percent, size, span
+from consumers.dashboard.pages.glyphs import Glyphs
+from consumers.dashboard.quotes import MarketView, Quote, Side
+from consumers.dashboard.records import MarketWord
+from consumers.dashboard.state import State
+from consumers.dashboard.ui import Ui
+
+TITLE_LINES: Final = 1
+BRIGHT_MS: Final = 1_000
+FADED_MS: Final = 3_000
+"""A change is marked for this long, bright in its first second."""
+
+_MATCH_IS_LOW: Final = 0.99
+_SORTED_TITLES: Final = {
+    "activity": "/s",
+    "spread": "spread",
+    "age": "age",
+    "volume": "vol 24h",
+    "name": "market",
+}
+
+
+@lru_cache(64)
+def columns(width: int) -> tuple[Column, ...]:
+    """More of them, and wider ones, the more room there is."""
+    wide, wider = width >= 112, width >= 160
+    side = 17 if wide else 14
+    made = [
+        Column("market", 0, weight=3),
+        *([Column("event", 0, weight=2)] if wider else []),
+        Column("outcome" if wide else "out", 12 if wider else 8 if wide else 4),
+        Column("bid x size", side, right=True),
+        Column("ask x size", side, right=True),
+        Column("spread", 6, right=True),
+        Column("last", 7 if wide else 6, right=True),
+        Column("age", 5 if wide else 4, right=True),
+        Column("match", 5, right=True),
+    ]
+    if wide:
+        made.insert(-2, Column("/s", 5, right=True))
+    if wider:
+        made.insert(-1, Column("vol 24h", 7, right=True))
+    return tuple(made)
+
+
+def books(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
+    """The visible part of the list."""
+    table = columns(look.width)
+    rows = height - TITLE_LINES
+    if not state.order:
+        return [head(table, look), *_nothing(state, ui, look, rows)]
+    place = ui.place
+    lines = [head(table, look, _SORTED_TITLES[ui.sort])]
+    for one in state.order[place.top : place.top + rows]:
+        if one in state.markets:
+            lines.append(row(_cells(state, one, look), table, look, marked=one == place.key))
+    lines.extend(blank(look) for _ in range(height - len(lines)))
+    return lines
+
+
+def _nothing(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
+    if ui.sought:
+        said = [
+            (f'no market has "{ui.sought}" in question, event, slug or id', ""),
+            ("esc clears the filter", QUIET),
+        ]
+    elif state.looked and not state.away:
+        said = [("no markets in this Redis yet", ""), ("a worker lists them: bookstream worker", QUIET)]
+    else:
+        said = [("nothing was read yet", QUIET)]
+    return centred(said, look, height)
+
+
+def _cells(state: State, one: str, look: Look) -> list[Cell]:
+    market, view = state.markets[one], state.views.get(one)
+    counted = state.counted.get(one)
+    wide, wider = look.width >= 112, look.width >= 160
+    quote = view.quotes[0] if view is not None else None
+    trusted = quote is not None and quote.is_trusted and not state.away
+    over = market.state != "open" or bool(quote and quote.resolved)
+    cells: list[Cell] = [(market.question, QUIET if over else "")]
+    if wider:
+        cells.append((market.event if market.event != market.question else "", QUIET))
+    cells.append((market.outcomes[0], QUIET))
+    cells += sides(quote, look, 17 if wide else 14, market.outcomes)
+    cells.append((quote.spread if quote is not None and quote.is_trusted else "", "" if trusted else QUIET))
+    cells.append(last_trade(quote, look))
+    if wide:
+        cells.append((per_s(state.activity.rate(one)), QUIET if state.activity.rate(one) < 0.05 else ""))
+    cells.append((_age(state, one, view, look), QUIET))
+    if wider:
+        cells.append((dollars(market.volume_24h), QUIET))
+    cells.append(match_rate(counted))
+    return cells
+
+
+def sides(quote: Quote | None, look: Look, width: int, outcomes: tuple[str, str]) -> list[Cell]:
+    """Bid and ask; inside a gap, and after the end, no price is shown: it would look like one that can be traded."""
+    if quote is None:
+        return [("", ""), ("", "")]
+    if quote.resolved:
+        winner = outcomes[int(quote.resolved)] if quote.resolved in ("0", "1") else quote.resolved
+        return [("resolved:", "magenta"), (_left(winner, width), "magenta")]
+    if quote.gap:
+        return [("gap:", BAD), (_left(quote.gap, width), BAD)]
+    if not quote.known:
+        return [("no top yet", QUIET), ("", "")]
+    return [side(quote.bid, look, width), side(quote.ask, look, width)]
+
+
+def _left(text: str, width: int) -> str:
+    return text + " " * max(width - cell_len(text), 0)
+
+
+def side(one: Side, look: Look, width: int) -> Cell:
+    """ "▲ 0.485 x 1,234" in columns: sign, price, size."""
+    if not one.price:
+        return ("none      ", QUIET)
+    sign, style = change(one, look.now_ms, look.glyphs)
+    between = " x " if width >= 17 else "x"
+    return (f"{sign}{one.price:>7}{between}{size(one.size):>5}", style)
+
+
+def change(one: Side, now_ms: int, glyphs: Glyphs) -> Cell:
+    """The sign and the style of a side that changed lately; they fade."""
+    since_ms = now_ms - one.moved_ms
+    if not one.moved_ms or since_ms >= FADED_MS:
+        return (" ", "")
+    bright = since_ms < BRIGHT_MS
+    if one.moved > 0:
+        return (glyphs.up, "bold green" if bright else "green")
+    if one.moved < 0:
+        return (glyphs.down, "bold red" if bright else "red")
+    return (glyphs.same if bright else " ", "bold" if bright else "")
+
+
+def last_trade(quote: Quote | None, look: Look) -> Cell:
+    """The newest trade, and whether its taker bought or sold."""
+    if quote is None or not quote.last_trade:
+        return ("", "")
+    if quote.taker_sold:
+        return (f"{look.glyphs.down}{quote.last_trade}", "red")
+    return (f"{look.glyphs.up}{quote.last_trade}", GOOD)
+
+
+def match_rate(counted: MarketWord | None) -> Cell:
+    """Part of the checked hashes that agreed with the venue's."""
+    matches, mismatches = (counted or {}).get("matches", 0), (counted or {}).get("mismatches", 0)
+    low = matches < _MATCH_IS_LOW * (matches + mismatches)
+    text = percent(matches, matches + mismatches)
+    return (text, WARN if low else QUIET if text == NOTHING else "")
+
+
+def _age(state: State, one: str, view: MarketView | None, look: Look) -> str:
+    last_ms = state.activity.last_ms.get(one, 0)
+    if view is not None:
+        last_ms = max(last_ms, *(quote.recv_us // 1000 for quote in view.quotes))
+    if not last_ms:
+        return ""
+    return span(look.now_ms - state.behind_ms - last_ms)

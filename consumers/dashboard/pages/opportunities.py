@@ -1,0 +1,128 @@
+"""Page 3: opportunities that are open, and those that were."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from consumers.dashboard.opportunities import Opportunity
+from consumers.dashboard.pages.cells import (
+    GOOD,
+    QUIET,
+    Cell,
+    Column,
+    Line,
+    Look,
+    blank,
+    centred,
+    head,
+    line,
+    row,
+)
+from consumers.dashboard.pages.figures import size, span
+from consumers.dashboard.state import State
+from consumers.dashboard.ui import Ui
+
+TITLE_LINES: Final = 1
+LEG_LINES: Final = 5
+"""At the bottom: the legs of the marked one."""
+
+_WIDE: Final = 112
+
+
+@lru_cache(64)
+def columns(width: int) -> tuple[Column, ...]:
+    """Narrow screens leave out what the detail below tells."""
+    wide = width >= _WIDE
+    return (
+        Column("", 6),
+        Column("kind", 12),
+        Column("event", 0, weight=3),
+        *([Column("legs", 0, weight=4)] if wide else [Column("legs", 4, right=True)]),
+        Column("net", 9, right=True),
+        Column("bps", 6, right=True),
+        Column("size", 5, right=True),
+        Column("age", 5, right=True),
+        *([Column("guarantee", 24 if width >= 160 else 11)] if wide else [Column("guar.", 6)]),
+    )
+
+
+def listed(state: State) -> list[tuple[str, Opportunity]]:
+    """Keys of the rows and what they show: open ones first."""
+    known = state.opportunities
+    return [(one.key, one) for one in (*known.open, *known.closed)]
+
+
+def list_height(height: int) -> int:
+    """Rows that fit above the legs."""
+    return max(height - TITLE_LINES - LEG_LINES - 1, 1)
+
+
+def opportunities(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
+    """The visible part of the list, and the legs of the marked one."""
+    table, rows = columns(look.width), listed(state)
+    lines = [head(table, look)]
+    if not rows:
+        said: list[Cell] = [
+            ("no engine is running, or it has found nothing in the last hour", ""),
+            ("start one: bookstream arbitrage", QUIET),
+        ]
+        return lines + centred(said, look, height - TITLE_LINES)
+    room = list_height(height)
+    place = ui.place
+    key = place.key or rows[min(place.top, len(rows) - 1)][0]
+    for row_key, one in rows[place.top : place.top + room]:
+        lines.append(row(_cells(state, one, look), table, look, marked=row_key == place.key))
+    lines.extend(blank(look) for _ in range(TITLE_LINES + room - len(lines)))
+    chosen = next((one for row_key, one in rows if row_key == key), rows[0][1])
+    lines.append(line([(look.glyphs.rule * look.width, QUIET)], look))
+    lines.extend(_legs(state, chosen, look))
+    return (lines + [blank(look)] * height)[:height]
+
+
+def _cells(state: State, one: Opportunity, look: Look) -> list[Cell]:
+    wide, priced = look.width >= _WIDE, one.last_priced
+    is_open = one.newest.action != "close"
+    age_ms = look.now_ms - state.behind_ms - one.opened_ms if is_open else one.lasted_ms
+    plainly = "" if is_open else QUIET
+    names = " + ".join(_leg_name(state, leg.market, leg.outcome) for leg in priced.legs)
+    return [
+        ("open" if is_open else "closed", f"bold {GOOD}" if is_open else QUIET),
+        (priced.kind, plainly),
+        (priced.event, plainly),
+        (names if wide else str(len(priced.legs)), QUIET),
+        (priced.net, f"bold {GOOD}" if is_open else QUIET),
+        (priced.bps, plainly),
+        (size(priced.size) if priced.size else "", plainly),
+        (_lasted(age_ms), plainly),
+        (priced.guarantee, QUIET),
+    ]
+
+
+def _lasted(ms: int) -> str:
+    return f"{ms}ms" if 0 <= ms < 1000 else span(ms)
+
+
+def _legs(state: State, one: Opportunity, look: Look) -> list[Line]:
+    priced = one.last_priced
+    total = f" payout {priced.payout}  cost {priced.cost}  fees {priced.fees}  net {priced.net}"
+    if one.newest.action == "close":
+        total += f"  lasted {_lasted(one.lasted_ms)}" + (
+            f"  best {one.newest.best}" if one.newest.best else ""
+        )
+    lines = [line([(total, "bold")], look)]
+    shown = priced.legs[: LEG_LINES - 1]
+    for at, leg in enumerate(shown):
+        more = len(priced.legs) - len(shown) if at == LEG_LINES - 2 else 0
+        amount = size(leg.size) if leg.size else ""
+        text = f" buy {amount:>5} x {leg.price:<7} {_leg_name(state, leg.market, leg.outcome)}"
+        lines.append(line([(text, ""), (f"  and {more} more" if more else "", QUIET)], look))
+    return lines
+
+
+def _leg_name(state: State, market: str, outcome: int | None) -> str:
+    known = state.markets.get(market)
+    if known is None:
+        return market[:12]
+    name = known.outcomes[outcome] if outcome is not None else ""
+    return f"{name} {known.question}".strip()
