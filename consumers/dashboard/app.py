@@ -49,6 +49,7 @@ class App:
         keys: names in Redis.
         title: what runs.
         ui: where to begin.
+        screen: whether it takes the terminal; else only pictures are made.
         clock: Unix milliseconds.
     """
 
@@ -59,6 +60,7 @@ class App:
         *,
         title: str = "bookstream",
         ui: Ui | None = None,
+        screen: bool = True,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self.state = State(title)
@@ -72,8 +74,8 @@ class App:
         self._live: Live | None = None
         self._drawn: Sequence[Line] = ()
         self._pressed = asyncio.Event()
-        fd = _keyboard()
-        self._has_keys = fd is not None
+        fd = _keyboard() if screen else None
+        self._has_keys: bool | None = fd is not None if screen else None
         self._terminal = Terminal(fd, self._on_keys)
         self._jobs = JobControl(self._leave, self._enter)
 

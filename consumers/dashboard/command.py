@@ -38,7 +38,7 @@ async def run(settings: DashboardSettings) -> int:
         raise SettingsError(
             "stdout is no terminal that can show a screen; --once prints one frame, --export FILE.svg writes one"
         )
-    app = _app(settings, console)
+    app = _app(settings, console, screen=True)
     with app:
         reading = asyncio.create_task(_read(settings, app))
         drawing = asyncio.create_task(app.draw())
@@ -53,9 +53,9 @@ async def run(settings: DashboardSettings) -> int:
     return 0
 
 
-def _app(settings: DashboardSettings, console: Console) -> App:
+def _app(settings: DashboardSettings, console: Console, *, screen: bool) -> App:
     ui = Ui(page=settings.page, sort=settings.sort, sought=settings.filter_)
-    return App(console, Keys(settings.key_prefix), title=mask(settings.redis_url), ui=ui)
+    return App(console, Keys(settings.key_prefix), title=mask(settings.redis_url), ui=ui, screen=screen)
 
 
 async def _read(settings: DashboardSettings, app: App) -> None:
@@ -71,7 +71,7 @@ async def _read(settings: DashboardSettings, app: App) -> None:
 async def _one_frame(settings: DashboardSettings, console: Console) -> int:
     width, height = paper_size(os.environ)
     console.size = width, height
-    app = _app(settings, console)
+    app = _app(settings, console, screen=False)
     reading = asyncio.create_task(_read(settings, app))
     try:
         await _looked(app, reading)

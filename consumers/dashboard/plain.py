@@ -61,5 +61,26 @@ def fit(text: str, width: int, right: bool = False, ellipsis: str = "…") -> st
     return padding + text if right else text + padding
 
 
+@lru_cache(_CACHED)
+def shorten(text: str, width: int, ellipsis: str = "…") -> str:
+    """At most `width` cells: without the words that begin most questions, then cut in the middle.
+
+    Questions of a family begin alike and differ towards their end: a strike, a name, a date.
+    """
+    if cell_len(text) <= width or width < 12:
+        return text
+    for words in ("Will the ", "Will "):
+        text = text.removeprefix(words)
+    text = text.removesuffix("?")
+    if cell_len(text) <= width:
+        return text
+    tail_cells = (width - 1) * 7 // 10
+    tail = text
+    while cell_len(tail) > tail_cells:
+        tail = tail[max((len(tail) - tail_cells) // 2, 1) :]
+    head = set_cell_size(text, width - 1 - cell_len(tail)).rstrip()
+    return head + ellipsis + tail.lstrip()
+
+
 def _turns_direction(text: str) -> bool:
     return any(unicodedata.bidirectional(letter) in _RIGHT_TO_LEFT_CLASSES for letter in text)

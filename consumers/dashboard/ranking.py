@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
+from consumers.dashboard.choices import Sort
 from consumers.dashboard.markets import MarketLine
 from consumers.dashboard.rates import Activity
 from consumers.dashboard.records import MarketWord
 from marketdata.decimals import to_micros
 from marketdata.errors import DecimalError
-
-Sort = Literal["activity", "spread", "age", "volume", "name"]
-SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
 
 _WIDEST: Final = 10**9
 

@@ -6,9 +6,10 @@ A key that an older worker does not write is None here, and a "-" on the screen.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationError
+from typing_extensions import TypedDict
 
 from consumers.workers import ConnectionWord, WorkerWord
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from consumers.dashboard.ranking import Sort
-from consumers.dashboard.ui import PageName
+from consumers.dashboard.choices import PageName, Sort
 from marketdata.settings import RedisSettings, argument
 
 

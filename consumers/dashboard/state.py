@@ -8,13 +8,14 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Final
 
+from consumers.dashboard.choices import Sort
 from consumers.dashboard.health import Facts, Health, health_of, is_silent
 from consumers.dashboard.hearing import Hearing
 from consumers.dashboard.markets import MarketLine
 from consumers.dashboard.members import GroupLine
 from consumers.dashboard.opportunities import Opportunities
 from consumers.dashboard.quotes import MarketView
-from consumers.dashboard.ranking import Ranking, Sort
+from consumers.dashboard.ranking import Ranking
 from consumers.dashboard.rates import Activity, LastMinute, Rates
 from consumers.dashboard.reading import Page, Reading, Server
 from consumers.dashboard.records import MarketWord, WorkerRecord
@@ -24,6 +25,7 @@ SPARK_S: Final = 120
 """Seconds of updates a second that are remembered."""
 
 RANK_EVERY_MS: Final = 3_000
+_RANK_OFTEN_S: Final = 4
 
 
 @dataclass(slots=True)
@@ -155,7 +157,9 @@ class State:
     def rank(self, sort: Sort, sought: str, now_ms: int) -> None:
         """Orders the list, if it is time or the question is another one."""
         asked = (sort, sought, self._catalog)
-        if asked == self._ranked and 0 <= now_ms - self._ranked_ms < RANK_EVERY_MS:
+        # In the first seconds every word of a worker tells much more of who is busy.
+        every_ms = RANK_EVERY_MS if len(self.vitals.history) > _RANK_OFTEN_S else RANK_EVERY_MS // 4
+        if asked == self._ranked and 0 <= now_ms - self._ranked_ms < every_ms:
             return
         if self._ranked is None or sort != self._ranked[0]:
             self._ranking.forget_places()

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, get_args
+from typing import Final
 
-from consumers.dashboard.ranking import SORTS, Sort
-
-PageName = Literal["books", "connections", "opportunities", "groups", "log"]
-PAGES: Final[tuple[PageName, ...]] = get_args(PageName)
-"""In the order of the keys 1 to 5: what one watches, why it may be wrong, what it is good for, who reads it, what
-happened."""
+from consumers.dashboard.choices import PAGES, SORTS, PageName, Sort
 
 _LONGEST_FILTER: Final = 60
 

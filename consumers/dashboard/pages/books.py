@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -20,9 +21,11 @@ from consumers.dashboard.pages.cells import (
     centred,
     head,
     row,
+    widths_of,
 )
 from consumers.dashboard.pages.figures import NOTHING, dollars, per_s, percent, size, span
 from consumers.dashboard.pages.glyphs import Glyphs
+from consumers.dashboard.plain import shorten
 from consumers.dashboard.quotes import MarketView, Quote, Side
 from consumers.dashboard.records import MarketWord
 from consumers.dashboard.state import State
@@ -43,27 +46,48 @@ _SORTED_TITLES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What there is room for besides market, bid, ask, spread and age; the page of a market shows all of it."""
+
+    trades: bool
+    rates: bool
+    event: bool
+
+
+@lru_cache(64)
+def shape_of(width: int) -> Shape:
+    """By the columns of the screen."""
+    return Shape(trades=width >= 100, rates=width >= 112, event=width >= 160)
+
+
 @lru_cache(64)
 def columns(width: int) -> tuple[Column, ...]:
     """More of them, and wider ones, the more room there is."""
-    wide, wider = width >= 112, width >= 160
-    side = 17 if wide else 14
+    shape = shape_of(width)
+    side = _side_width(shape)
     made = [
         Column("market", 0, weight=3),
-        *([Column("event", 0, weight=2)] if wider else []),
-        Column("outcome" if wide else "out", 12 if wider else 8 if wide else 4),
-        Column("bid x size", side, right=True),
-        Column("ask x size", side, right=True),
-        Column("spread", 6, right=True),
-        Column("last", 7 if wide else 6, right=True),
-        Column("age", 5 if wide else 4, right=True),
-        Column("match", 5, right=True),
+        *([Column("event", 0, weight=2)] if shape.event else []),
+        Column("outcome" if shape.trades else "out", 12 if shape.event else 8 if shape.trades else 4),
+        Column(_over_side("bid", shape), side),
+        Column(_over_side("ask", shape), side),
+        Column("spread", 6),
+        *([Column("last", 7)] if shape.trades else []),
+        *([Column("/s", 5, right=True)] if shape.rates else []),
+        Column("age", 5, right=True),
+        *([Column("vol 24h", 7, right=True)] if shape.event else []),
+        *([Column("match", 5, right=True)] if shape.trades else []),
     ]
-    if wide:
-        made.insert(-2, Column("/s", 5, right=True))
-    if wider:
-        made.insert(-1, Column("vol 24h", 7, right=True))
     return tuple(made)
+
+
+def _over_side(name: str, shape: Shape) -> str:
+    return f"  {name:<6}{' x ' if shape.trades else 'x'} size"
+
+
+def _side_width(shape: Shape) -> int:
+    return 16 if shape.trades else 14
 
 
 def books(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
@@ -97,23 +121,28 @@ def _nothing(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
 def _cells(state: State, one: str, look: Look) -> list[Cell]:
     market, view = state.markets[one], state.views.get(one)
     counted = state.counted.get(one)
-    wide, wider = look.width >= 112, look.width >= 160
+    shape = shape_of(look.width)
     quote = view.quotes[0] if view is not None else None
-    trusted = quote is not None and quote.is_trusted and not state.away
     over = market.state != "open" or bool(quote and quote.resolved)
-    cells: list[Cell] = [(market.question, QUIET if over else "")]
-    if wider:
+    rate = state.activity.rate(one)
+    room = widths_of(columns(look.width), look.width - 2)[0]
+    cells: list[Cell] = [(shorten(market.question, room, look.glyphs.ellipsis), QUIET if over else "")]
+    if shape.event:
         cells.append((market.event if market.event != market.question else "", QUIET))
     cells.append((market.outcomes[0], QUIET))
-    cells += sides(quote, look, 17 if wide else 14, market.outcomes)
-    cells.append((quote.spread if quote is not None and quote.is_trusted else "", "" if trusted else QUIET))
-    cells.append(last_trade(quote, look))
-    if wide:
-        cells.append((per_s(state.activity.rate(one)), QUIET if state.activity.rate(one) < 0.05 else ""))
+    cells += sides(quote, look, _side_width(shape), market.outcomes)
+    cells.append(
+        (quote.spread if quote is not None and quote.is_trusted else "", QUIET if state.away else "")
+    )
+    if shape.trades:
+        cells.append(last_trade(quote, look))
+    if shape.rates:
+        cells.append((per_s(rate), QUIET if rate < 0.05 else ""))
     cells.append((_age(state, one, view, look), QUIET))
-    if wider:
+    if shape.event:
         cells.append((dollars(market.volume_24h), QUIET))
-    cells.append(match_rate(counted))
+    if shape.trades:
+        cells.append(match_rate(counted))
     return cells
 
 
@@ -138,10 +167,11 @@ def _left(text: str, width: int) -> str:
 def side(one: Side, look: Look, width: int) -> Cell:
     """ "▲ 0.485 x 1,234" in columns: sign, price, size."""
     if not one.price:
-        return ("none      ", QUIET)
+        return ("none       ", QUIET)
     sign, style = change(one, look.now_ms, look.glyphs)
-    between = " x " if width >= 17 else "x"
-    return (f"{sign}{one.price:>7}{between}{size(one.size):>5}", style)
+    between = " x " if width >= 16 else "x"
+    # Prices are below one, so that their points stand below each other when they begin at the same place.
+    return (f"{sign} {one.price:<6}{between}{size(one.size):>5}", style)
 
 
 def change(one: Side, now_ms: int, glyphs: Glyphs) -> Cell:

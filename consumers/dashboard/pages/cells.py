@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, TypeAlias
 
@@ -37,7 +37,7 @@ class Look:
         now_ms: of the picture, Unix milliseconds.
         wall_ms: of the clock on the wall, which goes on while the picture is held.
         utc_offset_s: of the user's time zone.
-        keys: whether there is a keyboard.
+        keys: whether there is a keyboard; None: what is drawn is paper.
     """
 
     width: int
@@ -46,7 +46,7 @@ class Look:
     now_ms: int
     wall_ms: int
     utc_offset_s: int = 0
-    keys: bool = True
+    keys: bool | None = True
 
     def clock(self, ms: int) -> str:
         """The time of day, "12:34:56"."""
@@ -95,11 +95,7 @@ def spread_out(left: Sequence[Cell], right: Sequence[Cell], look: Look, base: st
     room = look.width - sum(one.cell_length for one in tail)
     if room < 0:
         return line(right, look, base)
-    return [*_cut(line(left, look, base), room), *tail]
-
-
-def _cut(made: Line, width: int) -> Line:
-    return list(Segment.adjust_line_length(made, width))
+    return [*line(left, replace(look, width=room), base), *tail]
 
 
 @lru_cache(256)

@@ -31,16 +31,27 @@ def _short(number: float) -> str:
 
 @lru_cache(16_384)
 def size(text: str) -> str:
-    """A size in at most five characters: "30", "25.5", "1,234", "12.8k", "1.23M"; "0+" for less than 0.1."""
+    """A size in at most five characters, rounded: "30", "1,234", "12.8k", "123k", "1.2M"; "<1" for a part of one."""
     try:
         number = to_micros(text) / 1e6
     except DecimalError:
         return "?"
-    if number >= 9_999.5:
-        return _short(number)
-    if number >= 99.95 or number == int(number):
-        return f"{number:,.0f}"
-    return f"{number:.1f}" if number >= 0.1 else "0+"
+    if number < 9_999.5:
+        return f"{number:,.0f}" if number >= 1 or not number else "<1"
+    for name, scale in _STEPS[:-1]:
+        if number < 999_500 * scale / 1000:
+            return (
+                f"{number / scale:.1f}{name}"
+                if number < 99_950 * scale / 1000
+                else f"{number / scale:.0f}{name}"
+            )
+    return "huge"
+
+
+def exact(text: str) -> str:
+    """A size in thirteen characters, nothing left out, so that points stand below each other: "  1234.5     "."""
+    whole, _, places = text.partition(".")
+    return f"{whole:>6}.{places:<6}" if places else f"{whole:>6}{'':7}" if text else ""
 
 
 def per_s(number: float | None) -> str:

@@ -25,6 +25,8 @@ def footer(ui: Ui, listed: Listed, look: Look) -> Line:
         cursor: list[Cell] = [(" /", "bold"), (ui.sought, "bold"), (" ", "reverse")]
         return spread_out(cursor, [*_position(ui, listed), (" enter keeps, esc clears ", QUIET)], look)
     keys = [("?", "help"), ("q", "quit")]
+    if look.keys is None:
+        return spread_out([], _position(ui, listed), look)
     if not look.keys:
         return line([(" no keyboard here: ctrl-c ends", QUIET)], look)
     if ui.help:

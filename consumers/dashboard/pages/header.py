@@ -6,13 +6,25 @@ from typing import Final
 
 from rich.cells import cell_len
 
+from consumers.dashboard.choices import PAGES
 from consumers.dashboard.health import Health
-from consumers.dashboard.pages.cells import BAD, GOOD, QUIET, WARN, Cell, Line, Look, line, spread_out
+from consumers.dashboard.pages.cells import (
+    BAD,
+    GOOD,
+    QUIET,
+    SPECIAL,
+    WARN,
+    Cell,
+    Line,
+    Look,
+    line,
+    spread_out,
+)
 from consumers.dashboard.pages.figures import NOTHING, count, memory, millis, per_s
 from consumers.dashboard.pages.glyphs import sparkline
 from consumers.dashboard.plain import plain
-from consumers.dashboard.state import State
-from consumers.dashboard.ui import PAGES, Ui
+from consumers.dashboard.state import SPARK_S, State
+from consumers.dashboard.ui import Ui
 
 HEIGHT: Final = 4
 
@@ -23,9 +35,7 @@ _BADGES: Final = {
     "WAIT": "bold white on grey35",
 }
 _WIDE: Final = 112
-_SPARK: Final = (16, 40)
-"""Cells of the sparkline on a narrow and on a wide screen; on a very wide one it takes what it can."""
-
+_PENDING_IS_NEWS: Final = 1_000
 _NAMES: Final = {
     "books": "Books",
     "connections": "Connections",
@@ -69,32 +79,29 @@ def _word(state: State, health: Health, ui: Ui, look: Look) -> Line:
 def _flow(state: State, look: Look) -> Line:
     vitals = state.vitals
     wide = look.width >= _WIDE
-    room = _SPARK[wide] if look.width < 180 else min(look.width - 140, 120)
     gaps = vitals.gaps_last_minute
     unit = " ms" if wide else "ms"
-    parts: list[Cell] = [
-        (f"{per_s(vitals.updates_per_s):>6}", "bold"),
-        (" updates/s ", QUIET),
-        (sparkline(list(vitals.history), room, look.glyphs), "cyan"),
-        ("   latency" if wide else " ", QUIET),
-        (" p50 ", QUIET),
+    before: list[Cell] = [(f" {per_s(vitals.updates_per_s):>6}", "bold"), (" updates/s ", QUIET)]
+    after: list[Cell] = [
+        ("   latency p50 " if wide else " p50 ", QUIET),
         (f"{millis(vitals.p50_ms):>5}{unit}", ""),
         (" p99 ", QUIET),
         (f"{millis(vitals.p99_ms):>5}{unit}", WARN if (vitals.p99_ms or 0) > 1000 else ""),
-        ("   " if wide else "  ", ""),
-        (f"{count(gaps):>3}", BAD if gaps else GOOD),
+        (f"{'   ' if wide else ' '}{count(gaps):>3}", BAD if gaps else GOOD),
         (" gaps in the last minute" if wide else " gaps/min", QUIET),
     ]
-    if wide and vitals.pending:
-        parts += [("   ", ""), (count(vitals.pending), WARN), (" updates wait for Redis", QUIET)]
-    return line(parts, look)
+    if wide and vitals.pending >= _PENDING_IS_NEWS:
+        after += [("   ", ""), (f"{count(vitals.pending):>5}", WARN), (" wait for Redis", QUIET)]
+    room = look.width - 1 - sum(len(text) for text, _ in (*before, *after))
+    room = min(room, SPARK_S)
+    return line([*before, (sparkline(list(vitals.history), room, look.glyphs), SPECIAL), *after], look)
 
 
 def _parts(state: State, look: Look) -> Line:
     vitals = state.vitals
     wide = look.width >= _WIDE
     between = ("   ", "") if wide else ("  ", "")
-    parts: list[Cell] = [("workers " if wide else "work ", QUIET), *_workers(state, wide), between]
+    parts: list[Cell] = [(" workers " if wide else " work ", QUIET), *_workers(state, wide), between]
     live = vitals.connections.get("live", 0)
     parts += [
         ("connections " if wide else "conn ", QUIET),
@@ -116,7 +123,7 @@ def _parts(state: State, look: Look) -> Line:
         parts += [(f" {count(vitals.waiting)}", WARN), (" waiting" if wide else " wait", QUIET)]
     if vitals.unlisted and wide:
         parts.append((f" {count(vitals.unlisted)} without a book", QUIET))
-    parts += [between, ("Redis ", QUIET), *_redis(state, wide)]
+    parts += [between, ("Redis ", QUIET), *_redis(state, wide, look.width)]
     return line(parts, look)
 
 
@@ -149,7 +156,7 @@ def _bad_tokens(number: int | None, name: str, wide: bool) -> list[Cell]:
     return [(f" {count(number):>{3 if wide else 1}}", style), (f" {name}", QUIET)]
 
 
-def _redis(state: State, wide: bool) -> list[Cell]:
+def _redis(state: State, wide: bool, screen_width: int) -> list[Cell]:
     if state.away:
         return [("away", BAD)]
     server = state.server
@@ -162,7 +169,7 @@ def _redis(state: State, wide: bool) -> list[Cell]:
         cells.append((f" of {memory(server.max_bytes)}", QUIET))
     if server.trouble:
         cells.append((f" {server.trouble}", BAD))
-    elif wide:
+    elif screen_width >= 140:
         cells.append((" answers", QUIET))
     return cells
 

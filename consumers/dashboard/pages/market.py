@@ -7,7 +7,7 @@ from typing import Final
 from consumers.dashboard.markets import MarketLine
 from consumers.dashboard.pages.books import change, last_trade, match_rate
 from consumers.dashboard.pages.cells import BAD, GOOD, QUIET, Cell, Column, Line, Look, blank, head, line, row
-from consumers.dashboard.pages.figures import dollars, per_s, span
+from consumers.dashboard.pages.figures import dollars, exact, per_s, size, span
 from consumers.dashboard.pages.glyphs import sparkline
 from consumers.dashboard.plain import plain
 from consumers.dashboard.quotes import MarketView, Quote, Seen, Side
@@ -66,12 +66,12 @@ def _quote_columns(look: Look) -> tuple[Column, ...]:
     wide = look.width >= _WIDE
     return (
         Column("outcome", 0),
-        Column("bid", 8, right=True),
-        Column("size", 13 if wide else 9, right=True),
-        Column("ask", 8, right=True),
-        Column("size", 13 if wide else 9, right=True),
-        Column("spread", 6, right=True),
-        Column("last", 7, right=True),
+        Column("bid", 8),
+        Column("  size", 13),
+        Column("ask", 8),
+        Column("  size", 13),
+        Column("spread", 6),
+        Column("last", 7),
         Column("age", 4, right=True),
         *([Column("gen", 5, right=True), Column("seq", 9, right=True)] if wide else []),
     )
@@ -98,7 +98,7 @@ def _side(side: Side, look: Look) -> tuple[Cell, Cell]:
     if not side.price:
         return ("none", QUIET), ("", "")
     sign, style = change(side, look.now_ms, look.glyphs)
-    return (f"{sign}{side.price:>7}", style), (side.size, style)
+    return (f"{sign}{side.price:<7}", style), (exact(side.size), style)
 
 
 def _untrusted(quote: Quote, market: MarketLine) -> list[Cell]:
@@ -171,10 +171,10 @@ def _entry_columns(look: Look) -> tuple[Column, ...]:
         Column("time", 12 if wide else 8),
         Column("outcome", 8),
         Column("kind", 8),
-        Column("bid", 7, right=True),
-        Column("size", 12 if wide else 8, right=True),
-        Column("ask", 7, right=True),
-        Column("size", 12 if wide else 8, right=True),
+        Column("bid", 7),
+        Column("  size", 13) if wide else Column("size", 5, right=True),
+        Column("ask", 7),
+        Column("  size", 13) if wide else Column("size", 5, right=True),
         *([Column("gen", 5, right=True)] if wide else []),
         Column("seq", 7, right=True),
         *([Column("skipped", 7, right=True)] if wide else []),
@@ -191,6 +191,12 @@ def _entries(market: MarketLine, view: MarketView, ui: Ui, look: Look, rows: int
     return lines
 
 
+def _size(text: str, wide: bool) -> str:
+    if not text:
+        return ""
+    return exact(text) if wide else size(text)
+
+
 def _entry(seen: Seen, market: MarketLine, look: Look) -> list[Cell]:
     entry, wide = seen.entry, look.width >= _WIDE
     time = look.clock(seen.id.ms) + (f".{seen.id.ms % 1000:03d}" if wide else "")
@@ -200,9 +206,9 @@ def _entry(seen: Seen, market: MarketLine, look: Look) -> list[Cell]:
         (name, ""),
         (entry.kind, _KINDS.get(entry.kind, "")),
         (entry.bid, ""),
-        (entry.bid_size, QUIET),
+        (_size(entry.bid_size, wide), QUIET),
         (entry.ask, ""),
-        (entry.ask_size, QUIET),
+        (_size(entry.ask_size, wide), QUIET),
         *([(str(entry.gen), QUIET)] if wide else []),
         (str(entry.seq), QUIET),
         *([(str(entry.skipped), BAD if entry.skipped else QUIET)] if wide else []),
