@@ -46,6 +46,7 @@ class Facts:
 
     Attributes:
         looked: whether Redis was read at all.
+        read_age_ms: since it was read.
         away: why it is not read now, in words; empty if it is.
         workers: newest records.
         ages_ms: by worker, how long ago it was heard.
@@ -56,6 +57,7 @@ class Facts:
     """
 
     looked: bool
+    read_age_ms: int
     away: str
     workers: Sequence[WorkerRecord]
     ages_ms: Mapping[str, int]
@@ -73,7 +75,11 @@ def is_silent(word: WorkerRecord, age_ms: int) -> bool:
 def health_of(facts: Facts) -> Health:
     """The word, for the worst reason there is."""
     if facts.away:
-        return Health("DOWN", facts.away, "what is shown is old" if facts.looked else "it is tried again")
+        return Health(
+            "DOWN",
+            facts.away,
+            f"what is shown is {_seconds(facts.read_age_ms)} old" if facts.looked else "it is tried again",
+        )
     if not facts.looked:
         return Health("WAIT", "looking at Redis")
     down = next(_down(facts), None)

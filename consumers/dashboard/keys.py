@@ -42,9 +42,8 @@ _SEQUENCES: Final = {
     b"5~": "page-up",
     b"6~": "page-down",
 }
-_CSI: Final = re.compile(rb"\x1b(?:\[|O)([0-9;?<>= ]*)([@-~])")
-_BEGINNING: Final = re.compile(rb"\x1b(?:(?:\[|O)[0-9;?<>= ]*)?")
-_LONGEST: Final = 32
+_CSI: Final = re.compile(rb"\x1b(?:\[|O)([0-9;?<>= ]{0,30})([@-~])")
+_BEGINNING: Final = re.compile(rb"\x1b(?:(?:\[|O)[0-9;?<>= ]{0,30})?")
 
 
 class KeyDecoder:
@@ -69,7 +68,7 @@ class KeyDecoder:
         keys: list[str] = []
         at = 0
         while at < len(data):
-            key, taken = self._one(data[at:])
+            key, taken = _first(data[at:])
             if not taken:
                 self._held = data[at:]
                 break
@@ -83,22 +82,23 @@ class KeyDecoder:
         held, self._held = self._held, b""
         return ["esc"] if held == b"\x1b" else []
 
-    def _one(self, data: bytes) -> tuple[str, int]:
-        """The first key (empty: none that means anything) and its length; 0: more bytes are wanted."""
-        if data[0] == _ESC:
-            return _escaped(data)
-        if data[:1] in _NAMED:
-            return _NAMED[data[:1]], 1
-        if data[0] < 0x20:
-            return "", 1
-        length = _utf8_length(data[0])
-        if len(data) < length and all(byte & 0xC0 == 0x80 for byte in data[1:]):
-            return "", 0
-        try:
-            letter = data[:length].decode()
-        except UnicodeDecodeError:
-            return "", 1
-        return (letter if letter.isprintable() else ""), length
+
+def _first(data: bytes) -> tuple[str, int]:
+    """The first key (empty: none that means anything) and its length; 0: more bytes are wanted."""
+    if data[0] == _ESC:
+        return _escaped(data)
+    if data[:1] in _NAMED:
+        return _NAMED[data[:1]], 1
+    if data[0] < 0x20:
+        return "", 1
+    length = _utf8_length(data[0])
+    if len(data) < length and all(byte & 0xC0 == 0x80 for byte in data[1:]):
+        return "", 0
+    try:
+        letter = data[:length].decode()
+    except UnicodeDecodeError:
+        return "", 1
+    return (letter if letter.isprintable() else ""), length
 
 
 def _escaped(data: bytes) -> tuple[str, int]:
@@ -111,11 +111,12 @@ def _escaped(data: bytes) -> tuple[str, int]:
             key = _SEQUENCES.get(final, "") if parameters in (b"",) or parameters.startswith(b"1;") else ""
         return key, match.end()
     if _BEGINNING.fullmatch(data):
-        return ("", 0) if len(data) <= _LONGEST else ("", len(data))
+        return "", 0
     if data[1] == _ESC:
         return "esc", 1
     # Alt and a letter: the letter is not what was meant.
-    return "", 1 + min(_utf8_length(data[1]), len(data) - 1)
+    _, taken = _first(data[1:])
+    return "", 1 + taken if taken else 0
 
 
 def _utf8_length(first: int) -> int:

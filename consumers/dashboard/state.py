@@ -138,6 +138,7 @@ class State:
         return health_of(
             Facts(
                 looked=self.looked,
+                read_age_ms=now_ms - self.read_ms,
                 away=self.away,
                 workers=self.workers,
                 ages_ms=ages,
@@ -146,6 +147,13 @@ class State:
                 clock_ages_ms={one: now_ms - behind_ms - ms for one, ms in self._clocks.items()},
                 server=self.server,
             )
+        )
+
+    def is_old(self, now_ms: int) -> bool:
+        """Whether nobody vouches for what is shown: Redis is away, or nobody writes."""
+        return bool(self.away) or not any(
+            word.state == "running" and not is_silent(word, self.hearing.age_ms(word.worker, now_ms))
+            for word in self.workers
         )
 
     @property

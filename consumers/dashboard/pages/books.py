@@ -97,10 +97,11 @@ def books(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     if not state.order:
         return [head(table, look), *_nothing(state, ui, look, rows)]
     place = ui.place
+    faded = state.is_old(look.wall_ms)
     lines = [head(table, look, _SORTED_TITLES[ui.sort])]
     for one in state.order[place.top : place.top + rows]:
         if one in state.markets:
-            lines.append(row(_cells(state, one, look), table, look, marked=one == place.key))
+            lines.append(row(_cells(state, one, look), table, look, marked=one == place.key, faded=faded))
     lines.extend(blank(look) for _ in range(height - len(lines)))
     return lines
 
@@ -129,11 +130,10 @@ def _cells(state: State, one: str, look: Look) -> list[Cell]:
     cells: list[Cell] = [(shorten(market.question, room, look.glyphs.ellipsis), QUIET if over else "")]
     if shape.event:
         cells.append((market.event if market.event != market.question else "", QUIET))
-    cells.append((market.outcomes[0], QUIET))
+    half_blind = view is not None and bool(view.quotes[1].gap) and not view.quotes[0].gap
+    cells.append((f"{market.outcomes[0]}!", BAD) if half_blind else (market.outcomes[0], QUIET))
     cells += sides(quote, look, _side_width(shape), market.outcomes)
-    cells.append(
-        (quote.spread if quote is not None and quote.is_trusted else "", QUIET if state.away else "")
-    )
+    cells.append((quote.spread if quote is not None and quote.is_trusted else "", ""))
     if shape.trades:
         cells.append(last_trade(quote, look))
     if shape.rates:

@@ -123,15 +123,30 @@ def head(columns: tuple[Column, ...], look: Look, sorted_by: str = "") -> Line:
     return made[:-1] + _rest(made[:-1], look)
 
 
-def row(cells: Sequence[Cell], columns: tuple[Column, ...], look: Look, *, marked: bool = False) -> Line:
-    """One row of a table; the marked one is told by a sign, so that it is seen without colours."""
+def row(
+    cells: Sequence[Cell],
+    columns: tuple[Column, ...],
+    look: Look,
+    *,
+    marked: bool = False,
+    faded: bool = False,
+) -> Line:
+    """One row of a table; the marked one is told by a sign, so that it is seen without colours.
+
+    A faded row is one that nobody vouches for any more: nothing in it may look fresh.
+    """
     base = MARKED if marked else ""
     made: Line = [
         Segment(f"{look.glyphs.marker if marked else ' '} ", style_of(SPECIAL if marked else "", base))
     ]
     gap = Segment(" ", style_of("", base))
     for (text, style), column, width in zip(cells, columns, widths_of(columns, look.width - 2), strict=True):
-        made.append(Segment(fit(text, width, column.right, look.glyphs.ellipsis), style_of(style, base)))
+        made.append(
+            Segment(
+                fit(text, width, column.right, look.glyphs.ellipsis),
+                style_of(QUIET if faded else style, base),
+            )
+        )
         made.append(gap)
     made.pop()
     return made + _rest(made, look, base)

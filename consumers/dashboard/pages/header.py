@@ -165,7 +165,7 @@ def _redis(state: State, wide: bool, screen_width: int) -> list[Cell]:
     nearly = bool(server.max_bytes) and server.used_bytes > 0.9 * server.max_bytes
     used = memory(server.used_bytes) if wide else memory(server.used_bytes).replace(" ", "")
     cells: list[Cell] = [(used, WARN if nearly else "")]
-    if server.max_bytes and wide:
+    if server.max_bytes and screen_width >= 132:
         cells.append((f" of {memory(server.max_bytes)}", QUIET))
     if server.trouble:
         cells.append((f" {server.trouble}", BAD))

@@ -25,6 +25,7 @@ _WORDS: Final = (
     ("DEGRADED", "some of it is not: the first line says what, and what to do"),
     ("DOWN", "nothing new arrives; what is shown is old"),
     ("gap", "updates may be missing: no price is shown until the next one"),
+    ("Yes!", "the other outcome of this market is in a gap"),
 )
 
 

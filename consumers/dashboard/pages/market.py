@@ -90,7 +90,7 @@ def _quotes(state: State, market: MarketLine, view: MarketView, look: Look) -> l
         cells += [last_trade(quote, look), (age, QUIET)]
         if look.width >= _WIDE:
             cells += [(str(quote.gen or ""), QUIET), (f"{quote.seq:,}" if quote.seq else "", QUIET)]
-        lines.append(row(cells, table, look))
+        lines.append(row(cells, table, look, faded=state.is_old(look.wall_ms)))
     return lines
 
 
