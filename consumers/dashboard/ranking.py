@@ -58,7 +58,7 @@ def _measure(
     if sort == "spread":
         return lambda one: _spread(counted.get(one))
     if sort == "age":
-        return lambda one: -activity.last_ms.get(one, 0) // 1000
+        return lambda one: -(activity.last_ms.get(one, 0) // 1000)
     if sort == "volume":
         return lambda one: -markets[one].volume_24h
     if sort == "name":
