@@ -103,7 +103,7 @@ class App:
         if self.state.looked:
             self.say(text)
         else:
-            self.state.lost(text, self._clock())
+            self.state.lost(text.partition(";")[0], self._clock())
 
     async def follow(self, client: Redis) -> None:
         """Reads until it is cancelled, whatever becomes of Redis.

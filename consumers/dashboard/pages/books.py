@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from textwrap import wrap
 from typing import Final
 
 from rich.cells import cell_len
@@ -107,13 +108,17 @@ def books(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
 
 
 def _nothing(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
+    said: list[Cell]
     if ui.sought:
         said = [
             (f'no market has "{ui.sought}" in question, event, slug or id', ""),
             ("esc clears the filter", QUIET),
         ]
-    elif state.looked and not state.away:
+    elif state.looked:
         said = [("no markets in this Redis yet", ""), ("a worker lists them: bookstream worker", QUIET)]
+    elif state.away:
+        said = [("nothing was read yet:", ""), *((text, "") for text in wrap(state.away, look.width - 4))]
+        said.append(("it is tried again", QUIET))
     else:
         said = [("nothing was read yet", QUIET)]
     return centred(said, look, height)
