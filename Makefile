@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench picture prove-synthetic prove-replay public-client
+.PHONY: help setup demo test check bench pictures prove-synthetic prove-replay public-client
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -27,6 +27,7 @@ check: $(STAMP) ## formatting, lint, types and tests, as CI does
 
 bench: $(STAMP) ## measure, side by side with simpler ways to do the same
 	$(BIN)/python -m benchmarks.spine $(ARGS)
+	$(BIN)/python -m benchmarks.dashboard
 
 prove-synthetic: $(STAMP) ## a minute of 1,000 markets at 2,000 messages/s held against the truth, into docs/proofs
 	$(BIN)/python -m tests.acceptance.synthetic_run --out docs/proofs/synthetic.txt $(ARGS)
@@ -37,7 +38,7 @@ prove-replay: $(STAMP) ## record a simulated hour of 500 markets and replay it i
 public-client: $(STAMP) ## read the synthetic venue with NautilusTrader, installed into .venv-public-client
 	PYTHON=$(BIN)/python tests/public_client/run.sh $(ARGS)
 
-picture: $(STAMP) ## make the README's picture anew
+pictures: $(STAMP) ## make the README's pictures anew
 	$(BIN)/python -m docs.make_picture
 
 # The stamp is written last, so an installation that broke off is made again.

@@ -98,6 +98,9 @@ class LiveScreen:
     async def _draw(self) -> None:
         await self._app.draw()
         self._leave()
+        self.say("ending: the worker flushes and says its last words")
+        self._app.go_on()
+        await self._app.draw()
 
 
 class ProgressScreen:

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
@@ -140,6 +141,10 @@ class App:
             self._draw()
             left_s = FRAME_S - (time.monotonic() - began_s)
             await asyncio.sleep(max(left_s, 0.01))
+
+    def go_on(self) -> None:
+        """`draw` may be called again, although the user wanted to leave."""
+        self.ui = replace(self.ui, quit=False)
 
     def wish(self) -> Wish:
         """What is on the screen."""
