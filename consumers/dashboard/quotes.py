@@ -10,7 +10,7 @@ from marketdata.decimals import from_micros, to_micros
 from marketdata.entries import Entry, EntryId
 from marketdata.errors import DecimalError
 
-KEPT: Final = 500
+KEPT: Final = 2_000
 """Entries of an opened market that its page remembers."""
 
 

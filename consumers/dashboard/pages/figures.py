@@ -72,11 +72,11 @@ def millis(number: float | None) -> str:
 
 def memory(number: int) -> str:
     """Bytes: "812 kB", "12.3 MB", "1.07 GB"."""
-    for name, scale in (("kB", 1e3), ("MB", 1e6), ("GB", 1e9)):
-        if number < 999.5 * scale or name == "GB":
-            scaled = number / scale
-            return f"{scaled:.0f} {name}" if scaled >= 99.95 else f"{scaled:.3g} {name}"
-    raise AssertionError("the last unit takes all")
+    name, scale = next(
+        ((name, scale) for name, scale in (("kB", 1e3), ("MB", 1e6)) if number < 999.5 * scale), ("GB", 1e9)
+    )
+    scaled = number / scale
+    return f"{scaled:.{2 if scaled < 9.995 else 1 if scaled < 99.95 else 0}f} {name}"
 
 
 def percent(part: int, whole: int) -> str:

@@ -163,7 +163,7 @@ def _redis(state: State, wide: bool, screen_width: int) -> list[Cell]:
     if server is None:
         return [(NOTHING, QUIET)]
     nearly = bool(server.max_bytes) and server.used_bytes > 0.9 * server.max_bytes
-    used = memory(server.used_bytes) if wide else memory(server.used_bytes).replace(" ", "")
+    used = f"{memory(server.used_bytes):>7}" if wide else memory(server.used_bytes).replace(" ", "")
     cells: list[Cell] = [(used, WARN if nearly else "")]
     if server.max_bytes and screen_width >= 132:
         cells.append((f" of {memory(server.max_bytes)}", QUIET))
