@@ -9,7 +9,7 @@ import orjson
 
 from consumers.dashboard.found import Found, parse_found
 from consumers.dashboard.markets import MarketLine, parse_market
-from consumers.dashboard.members import GroupLine, group_lines, parse_member
+from consumers.dashboard.members import GroupLine, Standing, group_lines, parse_member
 from consumers.dashboard.pages.cells import Look
 from consumers.dashboard.pages.glyphs import ASCII, UNICODE
 from consumers.dashboard.quotes import Seen
@@ -215,17 +215,12 @@ def opportunity(action: str, at_ms: int, basket: str = "b1", **given: str) -> Fo
     return found
 
 
-def group(name: str, members: int, dead: int = 0, **given: Any) -> list[GroupLine]:
-    """A group whose members say the same of themselves."""
-    said = {
-        "partitions": list(range(64 // members)),
-        "handled": 90_000,
-        "lag": 12,
-        "pending": 3,
-        "now_ms": NOW_MS,
-    }
+def group(name: str, members: int, dead: int = 0, lag: int = 12, **given: Any) -> list[GroupLine]:
+    """A group whose members say the same of themselves, in 12 of 500 streams."""
+    said = {"partitions": list(range(64 // members)), "handled": 90_000, "behind_ms": 40, "now_ms": NOW_MS}
     made = [parse_member(name, f"host-{at}", orjson.dumps(said | given)) for at in range(members)]
-    return group_lines(made, {name: dead})
+    standings = {f"book:{at}": {name: Standing(3, lag)} for at in range(12)}
+    return group_lines(made, {name: dead}, standings, 500)
 
 
 def reading(at_ms: int = NOW_MS, **given: Any) -> Reading:
@@ -285,7 +280,7 @@ def busy_state() -> State:
             "open", NOW_MS - 400, "b2", kind="reverse-trio", guarantee="except-tie", event="eth-range"
         ),
     ]
-    groups = [*group("arbitrage", 1), *group("archive", 2, dead=4, lag=230_000)]
+    groups = [*group("arbitrage", 1), *group("archive", 2, dead=4, lag=23_000, behind_ms=14_000)]
     state.take(reading(pages=moved, found=found, groups=groups), lines(), opened=ids[0])
     state.story.note("the synthetic venue's seed is 7", NOW_MS - 600_000)
     state.story.judge(state.health(NOW_MS), NOW_MS - 3_500_000)

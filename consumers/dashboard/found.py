@@ -32,11 +32,12 @@ class Found:
         action: open, update or close.
         basket: the same from open to close.
         kind: complement, negrisk-yes, …
-        event: its name, or id.
+        event: slugs of the events of its markets.
         guarantee: strict or except-tie, in the engine's words.
         payout, cost, fees, net, bps, size: of the whole basket.
         legs: what would be bought.
-        duration_ms, best: at the close.
+        ties: strikes on which it pays something else.
+        reason, duration_ms, best: at the close.
     """
 
     id: EntryId
@@ -53,6 +54,8 @@ class Found:
     bps: str
     size: str
     legs: tuple[Leg, ...]
+    ties: str
+    reason: str
     duration_ms: int | None
     best: str
 
@@ -63,17 +66,17 @@ def parse_found(entry_id: bytes, partition: int, fields: Mapping[bytes, bytes]) 
     if text.get("action") not in ("open", "update", "close"):
         return None
 
-    def said(*names: str) -> str:
-        return next((plain(text[name]) for name in names if text.get(name)), "")
+    def said(name: str) -> str:
+        return plain(text.get(name, ""))
 
-    duration = said("duration_ms", "duration")
+    duration = said("duration_ms")
     return Found(
         id=EntryId.parse(entry_id),
         partition=partition,
         action=text["action"],
-        basket=said("basket", "basket_id"),
+        basket=said("basket"),
         kind=said("kind"),
-        event=said("event", "event_title"),
+        event=said("event"),
         guarantee=said("guarantee"),
         payout=said("payout"),
         cost=said("cost"),
@@ -82,8 +85,10 @@ def parse_found(entry_id: bytes, partition: int, fields: Mapping[bytes, bytes]) 
         bps=said("bps"),
         size=said("size"),
         legs=_legs(text.get("legs", "")),
+        ties=said("ties"),
+        reason=said("reason"),
         duration_ms=int(duration) if duration.isdecimal() else None,
-        best=said("best", "best_net"),
+        best=said("best_net"),
     )
 
 

@@ -100,7 +100,7 @@ class DashboardReader:
             found = await self._found.read(self._partitions or DEFAULT_PARTITIONS, now_ms)
         groups: Sequence[GroupLine] | None = None
         if wish.groups and (slow or turned):
-            groups = await self._groups.read()
+            groups = await self._groups.read(self.markets)
         self.answered_ms = self._clock()
         return Reading(
             at_ms=self.answered_ms,

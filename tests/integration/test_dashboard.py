@@ -201,9 +201,7 @@ async def test_opportunities_and_groups_are_read_while_they_are_looked_at(
     client.xadd(keys.opportunities(3), fields, id=f"{watched.clock.ms - 5000}-1")
     client.zadd("demo:groups", {"archive": 1})
     client.zadd("demo:group:archive", {"m1": 1, "m2": 1})
-    client.set(
-        "demo:group:archive:m1", orjson.dumps({"partitions": [1, 2], "lag": 5, "pending": 1, "now_ms": 9})
-    )
+    client.set("demo:group:archive:m1", orjson.dumps({"partitions": [1, 2], "behind_ms": 5, "now_ms": 9}))
     client.xadd(keys.dead("archive"), {"reason": "x"})
     reading = await watched.look()
     assert (reading.found, reading.groups) == ((), None)
@@ -211,9 +209,15 @@ async def test_opportunities_and_groups_are_read_while_they_are_looked_at(
     assert [(one.basket, one.net, one.partition) for one in reading.found] == [("b1", "4.2", 3)]
     client.xadd(keys.opportunities(3), {**fields, "action": "close"}, id=f"{watched.clock.ms}-1")
     assert [one.action for one in (await watched.look(opportunities=True)).found] == ["close"]
-    (group,) = (await watched.look(groups=True)).groups or ()
-    assert (group.group, group.partitions, group.lag, group.pending, group.dead) == ("archive", 2, 5, 1, 1)
-    assert [one.member for one in group.members] == ["m1"]
+    writer.top(writer.markets[0])
+    writer.top(writer.markets[0])
+    client.xgroup_create(writer.key(writer.markets[0]), "mine", id="0")
+    client.xreadgroup("mine", "me", {writer.key(writer.markets[0]): ">"}, count=1)
+    archive, mine = (await watched.look(groups=True)).groups or ()
+    assert (archive.group, archive.partitions, archive.behind_ms, archive.dead) == ("archive", 2, 5, 1)
+    assert [one.member for one in archive.members] == ["m1"], "the record of m2 has expired"
+    assert (mine.group, mine.members, mine.pending, mine.lag) == ("mine", (), 1, 1)
+    assert (mine.looked, mine.streams) == (3, 3)
 
 
 async def test_nothing_at_all_is_an_empty_picture(watched: Watched, writer: StreamWriter) -> None:

@@ -19,6 +19,7 @@ from consumers.dashboard.pages.cells import (
     blank,
     centred,
     head,
+    line,
     row,
 )
 from consumers.dashboard.pages.figures import count, span
@@ -27,6 +28,7 @@ from consumers.dashboard.ui import Ui
 
 TITLE_LINES: Final = 1
 _SILENT_AFTER_MS: Final = 5_000
+_STYLES: Final = (GOOD, WARN, BAD)
 
 
 @lru_cache(64)
@@ -37,6 +39,7 @@ def columns(width: int) -> tuple[Column, ...]:
         Column("group", 0, weight=2),
         Column("member", 0, weight=3),
         Column("partitions", 10, right=True),
+        Column("behind", 6, right=True),
         Column("lag", number, right=True),
         Column("pending", number, right=True),
         Column("dead", 6, right=True),
@@ -71,17 +74,24 @@ def groups(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     for key, group, member in listed[place.top : place.top + height - TITLE_LINES]:
         made = _sums(group, state, look) if member is None else _member(member, state, look)
         lines.append(row(made, table, look, marked=key == place.key))
+    first = listed[0][1]
+    if first.looked < first.streams and len(lines) < height:
+        so_far = f"  lag and pending: of {first.looked:,} of {first.streams:,} streams so far"
+        lines.append(line([(so_far, QUIET)], look))
     lines.extend(blank(look) for _ in range(height - len(lines)))
     return lines
 
 
 def _sums(group: GroupLine, state: State, look: Look) -> list[Cell]:
     number = len(group.members)
-    who = group.members[0].member if number == 1 else f"{number} members" if number else "no member is here"
+    who = group.members[0].member if number == 1 else f"{number} members" if number else "no member tells"
     return [
         (group.group, "bold"),
-        (who, "" if number else BAD),
-        *_figures(group.partitions, group.lag, group.pending),
+        (who, "" if number else QUIET),
+        (count(group.partitions), ""),
+        _behind(group.behind_ms),
+        (count(group.lag), QUIET if group.lag is None else _STYLES[_degree(group.lag, 1_000, 100_000)]),
+        (count(group.pending), "" if group.pending else QUIET),
         (count(group.dead), BAD if group.dead else QUIET),
         (count(group.handled), QUIET),
         _heard(max((one.now_ms or 0 for one in group.members), default=0), state, look),
@@ -92,19 +102,23 @@ def _member(one: MemberLine, state: State, look: Look) -> list[Cell]:
     return [
         ("", ""),
         (one.member, QUIET),
-        *_figures(one.partitions, one.lag, one.pending),
-        ("", ""),
+        (count(one.partitions), ""),
+        _behind(one.behind_ms),
+        *[("", "")] * 3,
         (count(one.handled), QUIET),
         _heard(one.now_ms or 0, state, look),
     ]
 
 
-def _figures(partitions: int | None, lag: int | None, pending: int | None) -> list[Cell]:
-    return [
-        (count(partitions), ""),
-        (count(lag), QUIET if lag is None else GOOD if lag < 1_000 else WARN if lag < 100_000 else BAD),
-        (count(pending), QUIET if not pending else ""),
-    ]
+def _behind(ms: int | None) -> Cell:
+    if ms is None:
+        return ("-", QUIET)
+    text = f"{ms}ms" if ms < 1_000 else span(ms)
+    return (text, _STYLES[_degree(ms, 1_000, 10_000)])
+
+
+def _degree(number: int, some: int, much: int) -> int:
+    return (number >= some) + (number >= much)
 
 
 def _heard(now_ms: int, state: State, look: Look) -> Cell:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from consumers.dashboard.found import Found, Leg
 from consumers.dashboard.opportunities import Opportunity
 from consumers.dashboard.pages.cells import (
     GOOD,
@@ -20,6 +21,7 @@ from consumers.dashboard.pages.cells import (
     row,
 )
 from consumers.dashboard.pages.figures import size, span
+from consumers.dashboard.plain import shorten
 from consumers.dashboard.state import State
 from consumers.dashboard.ui import Ui
 
@@ -28,6 +30,7 @@ LEG_LINES: Final = 5
 """At the bottom: the legs of the marked one."""
 
 _WIDE: Final = 112
+_LEG_CELLS: Final = 26
 
 
 @lru_cache(64)
@@ -85,11 +88,11 @@ def _cells(state: State, one: Opportunity, look: Look) -> list[Cell]:
     is_open = one.newest.action != "close"
     age_ms = look.now_ms - state.behind_ms - one.opened_ms if is_open else one.lasted_ms
     plainly = "" if is_open else QUIET
-    names = " + ".join(_leg_name(state, leg.market, leg.outcome) for leg in priced.legs)
+    names = " + ".join(_short_name(state, leg, look) for leg in priced.legs) if wide else ""
     return [
         ("open" if is_open else "closed", f"bold {GOOD}" if is_open else QUIET),
         (priced.kind, plainly),
-        (priced.event, plainly),
+        (_event(state, priced), plainly),
         (names if wide else str(len(priced.legs)), QUIET),
         (priced.net, f"bold {GOOD}" if is_open else QUIET),
         (priced.bps, plainly),
@@ -97,6 +100,11 @@ def _cells(state: State, one: Opportunity, look: Look) -> list[Cell]:
         (_lasted(age_ms), plainly),
         (priced.guarantee, QUIET),
     ]
+
+
+def _event(state: State, found: Found) -> str:
+    known = state.markets.get(found.legs[0].market) if found.legs else None
+    return known.event or known.question if known is not None else found.event
 
 
 def _lasted(ms: int) -> str:
@@ -107,9 +115,12 @@ def _legs(state: State, one: Opportunity, look: Look) -> list[Line]:
     priced = one.last_priced
     total = f" payout {priced.payout}  cost {priced.cost}  fees {priced.fees}  net {priced.net}"
     if one.newest.action == "close":
+        total += f"  closed: {one.newest.reason}" if one.newest.reason else "  closed"
         total += f"  lasted {_lasted(one.lasted_ms)}" + (
             f"  best {one.newest.best}" if one.newest.best else ""
         )
+    if priced.ties:
+        total += f"  pays on a strike {priced.ties}"
     lines = [line([(total, "bold")], look)]
     shown = priced.legs[: LEG_LINES - 1]
     for at, leg in enumerate(shown):
@@ -126,3 +137,7 @@ def _leg_name(state: State, market: str, outcome: int | None) -> str:
         return market[:12]
     name = known.outcomes[outcome] if outcome is not None else ""
     return f"{name} {known.question}".strip()
+
+
+def _short_name(state: State, leg: Leg, look: Look) -> str:
+    return shorten(_leg_name(state, leg.market, leg.outcome), _LEG_CELLS, look.glyphs.ellipsis)
