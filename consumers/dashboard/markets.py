@@ -16,6 +16,7 @@ class MarketLine:
     Attributes:
         condition_id: 0x and 64 hex digits.
         question, event, outcomes: as the venue wrote them, less what a terminal cannot bear.
+        title: what tells it apart within its event: a strike, a name.
         slug: for a URL.
         state: open, paused, closed or resolved.
         end_date: ISO, or empty.
@@ -28,6 +29,7 @@ class MarketLine:
     question: str
     event: str
     outcomes: tuple[str, str]
+    title: str
     slug: str
     state: str
     end_date: str
@@ -52,6 +54,7 @@ def parse_market(record: bytes) -> MarketLine | None:
             question=question,
             event=event,
             outcomes=(first, second),
+            title=plain(str(row["group_item_title"])) or question,
             slug=slug,
             state=str(row["state"]),
             end_date=str(row["end_date"]),

@@ -26,11 +26,8 @@ from consumers.dashboard.state import State
 from consumers.dashboard.ui import Ui
 
 TITLE_LINES: Final = 1
-LEG_LINES: Final = 5
-"""At the bottom: the legs of the marked one."""
-
 _WIDE: Final = 112
-_LEG_CELLS: Final = 26
+_LEG_CELLS: Final = 18
 
 
 @lru_cache(64)
@@ -46,7 +43,7 @@ def columns(width: int) -> tuple[Column, ...]:
         Column("bps", 6, right=True),
         Column("size", 5, right=True),
         Column("age", 5, right=True),
-        *([Column("guarantee", 24 if width >= 160 else 11)] if wide else [Column("guar.", 6)]),
+        *([Column("guarantee", 24 if width >= 160 else 11)] if wide else [Column("guarantee", 10)]),
     )
 
 
@@ -56,9 +53,14 @@ def listed(state: State) -> list[tuple[str, Opportunity]]:
     return [(one.key, one) for one in (*known.open, *known.closed)]
 
 
+def leg_lines(height: int) -> int:
+    """Lines at the bottom: what the marked one is worth, and its legs."""
+    return 5 if height < 30 else 10
+
+
 def list_height(height: int) -> int:
     """Rows that fit above the legs."""
-    return max(height - TITLE_LINES - LEG_LINES - 1, 1)
+    return max(height - TITLE_LINES - leg_lines(height) - 1, 1)
 
 
 def opportunities(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
@@ -79,7 +81,7 @@ def opportunities(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     lines.extend(blank(look) for _ in range(TITLE_LINES + room - len(lines)))
     chosen = next((one for row_key, one in rows if row_key == key), rows[0][1])
     lines.append(line([(look.glyphs.rule * look.width, QUIET)], look))
-    lines.extend(_legs(state, chosen, look))
+    lines.extend(_legs(state, chosen, look, leg_lines(height)))
     return (lines + [blank(look)] * height)[:height]
 
 
@@ -111,7 +113,7 @@ def _lasted(ms: int) -> str:
     return f"{ms}ms" if 0 <= ms < 1000 else span(ms)
 
 
-def _legs(state: State, one: Opportunity, look: Look) -> list[Line]:
+def _legs(state: State, one: Opportunity, look: Look, height: int) -> list[Line]:
     priced = one.last_priced
     total = f" payout {priced.payout}  cost {priced.cost}  fees {priced.fees}  net {priced.net}"
     if one.newest.action == "close":
@@ -122,9 +124,9 @@ def _legs(state: State, one: Opportunity, look: Look) -> list[Line]:
     if priced.ties:
         total += f"  pays on a strike {priced.ties}"
     lines = [line([(total, "bold")], look)]
-    shown = priced.legs[: LEG_LINES - 1]
+    shown = priced.legs[: height - 1]
     for at, leg in enumerate(shown):
-        more = len(priced.legs) - len(shown) if at == LEG_LINES - 2 else 0
+        more = len(priced.legs) - len(shown) if at == height - 2 else 0
         amount = size(leg.size) if leg.size else ""
         text = f" buy {amount:>5} x {leg.price:<7} {_leg_name(state, leg.market, leg.outcome)}"
         lines.append(line([(text, ""), (f"  and {more} more" if more else "", QUIET)], look))
@@ -140,4 +142,9 @@ def _leg_name(state: State, market: str, outcome: int | None) -> str:
 
 
 def _short_name(state: State, leg: Leg, look: Look) -> str:
-    return shorten(_leg_name(state, leg.market, leg.outcome), _LEG_CELLS, look.glyphs.ellipsis)
+    known = state.markets.get(leg.market)
+    if known is None or leg.outcome is None:
+        return leg.market[:12]
+    return (
+        f"{known.outcomes[leg.outcome]} {shorten(known.title, _LEG_CELLS, look.glyphs.ellipsis)} {leg.price}"
+    )
