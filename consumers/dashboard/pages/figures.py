@@ -55,10 +55,10 @@ def exact(text: str) -> str:
 
 
 def per_s(number: float | None) -> str:
-    """A rate in at most six characters: "0", "0.3", "12.4", "1,234"."""
+    """A rate in at most six characters: "0", "0.3", "12", "1,234"."""
     if number is None:
         return NOTHING
-    return f"{number:.1f}" if 0.05 <= number < 99.95 else count(number)
+    return f"{number:.1f}" if 0.05 <= number < 9.95 else count(number)
 
 
 def millis(number: float | None) -> str:
