@@ -22,6 +22,7 @@ from consumers.dashboard.picture import svg
 from consumers.dashboard.ui import Place, Ui
 from marketdata.keys import Keys
 from marketdata.redis_url import redis_session
+from marketdata.tasks import end_tasks
 
 FOLDER: Final = Path(__file__).with_name("pictures")
 RUN_S: Final = 75
@@ -56,8 +57,7 @@ async def _pictures() -> dict[str, str]:
             app.ui = ui
             await _watch(app, 3)
             made[name] = svg(app.picture(), WIDTH, f"bookstream dashboard: {name}")
-        reading.cancel()
-        await asyncio.wait({reading})
+        await end_tasks({reading})
     return made
 
 

@@ -74,7 +74,7 @@ class App:
         self._held_ms = 0
         self._live: Live | None = None
         self._drawn: Sequence[Line] = ()
-        self._pressed = asyncio.Event()
+        self._ended = False
         fd = _keyboard() if screen else None
         self._has_keys: bool | None = fd is not None if screen else None
         self._terminal = Terminal(fd, self._on_keys)
@@ -92,6 +92,8 @@ class App:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # One cancellation of a task that reads from Redis can get lost, see `marketdata.tasks`.
+        self._ended = True
         self._jobs.stop()
         self._leave()
 
@@ -107,14 +109,14 @@ class App:
             self.state.lost(text.partition(";")[0], self._clock())
 
     async def follow(self, client: Redis) -> None:
-        """Reads until it is cancelled, whatever becomes of Redis.
+        """Reads until it is cancelled or the terminal was given back, whatever becomes of Redis.
 
         Args:
             client: whose socket timeout is `SOCKET_TIMEOUT_S`.
         """
         self._reader = reader = DashboardReader(client, self._keys, self._clock)
         pause_s = LOOK_EVERY_S
-        while True:
+        while not self._ended:
             began_s = time.monotonic()
             try:
                 wish = self.wish()

@@ -17,6 +17,7 @@ from marketdata.errors import SettingsError
 from marketdata.keys import Keys
 from marketdata.redis_target import mask
 from marketdata.redis_url import redis_session
+from marketdata.tasks import end_tasks
 
 ONCE_LOOKS_S: Final = 1.5
 """Rates want two words of a worker, which speaks once a second."""
@@ -47,9 +48,7 @@ async def run(settings: DashboardSettings) -> int:
             for task in done:
                 task.result()
         finally:
-            for task in (reading, drawing):
-                task.cancel()
-            await asyncio.wait({reading, drawing})
+            await end_tasks({reading, drawing})
     return 0
 
 
@@ -76,8 +75,7 @@ async def _one_frame(settings: DashboardSettings, console: Console) -> int:
     try:
         await _looked(app, reading)
     finally:
-        reading.cancel()
-        await asyncio.wait({reading})
+        await end_tasks({reading})
     made = app.picture()
     if settings.export is not None:
         _write(settings.export, svg(made, width, "bookstream dashboard"))
