@@ -156,8 +156,8 @@ def _degraded(facts: Facts) -> Iterator[tuple[str, str]]:
 
 def _tokens(running: Sequence[WorkerRecord]) -> Iterator[tuple[str, str]]:
     total = sum(word.tokens for word in running)
-    stale = sum(word.tokens_stale or 0 for word in running)
-    quarantined = sum(word.tokens_quarantined or 0 for word in running)
+    stale = sum(word.stale or 0 for word in running)
+    quarantined = sum(word.quarantined or 0 for word in running)
     waiting = sum(word.tokens_waiting for word in running)
     if quarantined:
         yield f"{quarantined} of {total} tokens are quarantined", "they are tried again by themselves"

@@ -8,7 +8,7 @@ from typing import Any, Final
 from consumers.dashboard.choices import Sort
 from consumers.dashboard.markets import MarketLine
 from consumers.dashboard.rates import Activity
-from consumers.dashboard.records import MarketWord
+from consumers.dashboard.records import Counted
 from marketdata.decimals import to_micros
 from marketdata.errors import DecimalError
 
@@ -29,7 +29,7 @@ class Ranking:
     def update(
         self,
         markets: Mapping[str, MarketLine],
-        counted: Mapping[str, MarketWord],
+        counted: Mapping[str, Counted],
         activity: Activity,
         sort: Sort,
         sought: str,
@@ -53,7 +53,7 @@ class Ranking:
 
 
 def _measure(
-    sort: Sort, markets: Mapping[str, MarketLine], counted: Mapping[str, MarketWord], activity: Activity
+    sort: Sort, markets: Mapping[str, MarketLine], counted: Mapping[str, Counted], activity: Activity
 ) -> Callable[[str], Any]:
     if sort == "spread":
         return lambda one: _spread(counted.get(one))
@@ -66,7 +66,7 @@ def _measure(
     return lambda one: (-activity.rank(one), one not in counted)
 
 
-def _spread(word: MarketWord | None) -> int:
+def _spread(word: Counted | None) -> int:
     text = word.get("spread") if word else None
     if not text:
         return _WIDEST

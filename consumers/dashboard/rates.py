@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Final
 
-from consumers.dashboard.records import MarketWord, WorkerRecord
+from consumers.dashboard.records import Counted, WorkerRecord
 from consumers.workers import WorkerWord
 
 HALF_LIFE_S: Final = 10.0
@@ -86,12 +86,12 @@ class Activity:
 
     def __init__(self) -> None:
         self.last_ms: dict[str, int] = {}
-        self._counts: dict[tuple[str, int], tuple[int, Mapping[str, MarketWord]]] = {}
+        self._counts: dict[tuple[str, int], tuple[int, Mapping[str, Counted]]] = {}
         self._rates: dict[str, float] = {}
 
     def update(self, words: Sequence[WorkerRecord]) -> None:
         """Takes the newest records."""
-        counts: dict[tuple[str, int], tuple[int, Mapping[str, MarketWord]]] = {}
+        counts: dict[tuple[str, int], tuple[int, Mapping[str, Counted]]] = {}
         for word in words:
             now = word.markets_counted
             counts[word.key] = word.now_ms, now
@@ -111,8 +111,8 @@ class Activity:
     def _take(
         self,
         one: str,
-        market: MarketWord,
-        before: MarketWord | None,
+        market: Counted,
+        before: Counted | None,
         now_ms: int,
         passed_s: float,
         kept: float,

@@ -18,7 +18,7 @@ from consumers.dashboard.quotes import MarketView
 from consumers.dashboard.ranking import Ranking
 from consumers.dashboard.rates import Activity, LastMinute, Rates
 from consumers.dashboard.reading import Page, Reading, Server
-from consumers.dashboard.records import MarketWord, WorkerRecord
+from consumers.dashboard.records import Counted, WorkerRecord
 from consumers.dashboard.story import Story
 
 SPARK_S: Final = 120
@@ -73,7 +73,7 @@ class State:
         self.server: Server | None = None
         self.partitions: int | None = None
         self.markets: Mapping[str, MarketLine] = {}
-        self.counted: Mapping[str, MarketWord] = {}
+        self.counted: Mapping[str, Counted] = {}
         self.views: dict[str, MarketView] = {}
         self.opportunities = Opportunities()
         self.groups: Sequence[GroupLine] | None = None
@@ -211,7 +211,7 @@ class State:
 
     def _count_markets(self, words: Sequence[WorkerRecord]) -> None:
         self.activity.update(words)
-        counted: dict[str, MarketWord] = {}
+        counted: dict[str, Counted] = {}
         for word in sorted(words, key=lambda word: word.now_ms):
             counted.update(word.markets_counted)
         self.counted = counted
@@ -233,8 +233,8 @@ class State:
         vitals.live = sum(word.tokens_live for word in heard)
         vitals.waiting = sum(word.tokens_waiting for word in heard)
         vitals.unlisted = sum(word.tokens_unlisted for word in heard)
-        vitals.stale = _known_sum([word.tokens_stale for word in heard])
-        vitals.quarantined = _known_sum([word.tokens_quarantined for word in heard])
+        vitals.stale = _known_sum([word.stale for word in heard])
+        vitals.quarantined = _known_sum([word.quarantined for word in heard])
         vitals.pending = sum(word.pending for word in heard)
         if self._history_s == 0:
             self._history_s = at_ms // 1000

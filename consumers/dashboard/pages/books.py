@@ -28,7 +28,7 @@ from consumers.dashboard.pages.figures import NOTHING, dollars, per_s, percent, 
 from consumers.dashboard.pages.glyphs import Glyphs
 from consumers.dashboard.plain import shorten
 from consumers.dashboard.quotes import MarketView, Quote, Side
-from consumers.dashboard.records import MarketWord
+from consumers.dashboard.records import Counted
 from consumers.dashboard.state import State
 from consumers.dashboard.ui import Ui
 
@@ -201,7 +201,7 @@ def last_trade(quote: Quote | None, look: Look) -> Cell:
     return (f"{look.glyphs.up}{quote.last_trade}", GOOD)
 
 
-def match_rate(counted: MarketWord | None) -> Cell:
+def match_rate(counted: Counted | None) -> Cell:
     """Part of the checked hashes that agreed with the venue's."""
     matches, mismatches = (counted or {}).get("matches", 0), (counted or {}).get("mismatches", 0)
     low = matches < _MATCH_IS_LOW * (matches + mismatches)

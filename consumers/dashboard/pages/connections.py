@@ -106,7 +106,7 @@ def _cells(state: State, word: WorkerRecord, one: ConnectionRecord, look: Look, 
         (f"{one.live}/{one.tokens}", WARN if one.waiting and not silent else quiet),
     ]
     if wide:
-        cells += [_bad(one.stale), _bad(one.quarantined)]
+        cells += [_bad(one.tokens_stale), _bad(one.tokens_quarantined)]
     cells += [
         (per_s(None if silent else state.frames.get((*word.key, one.name))), quiet),
         (span(data_ms) if one.last_data_ms else NOTHING, WARN if old else QUIET),
