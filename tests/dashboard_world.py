@@ -65,7 +65,7 @@ def connection(name: str = "c0", **given: Any) -> dict[str, Any]:
 
 
 def record(worker: str = "alpha-1", **given: Any) -> dict[str, Any]:
-    """What a worker writes once a second."""
+    """What a worker writes once a second; a key that is given as `...` is absent, as of an older worker."""
     plain: dict[str, Any] = {
         "worker": worker,
         "pid": 11,
@@ -93,7 +93,7 @@ def record(worker: str = "alpha-1", **given: Any) -> dict[str, Any]:
         "log": [],
         "by_market": {},
     }
-    return plain | given
+    return {key: value for key, value in (plain | given).items() if value is not ...}
 
 
 def parsed(**given: Any) -> WorkerRecord:

@@ -140,7 +140,7 @@ def test_pages_without_data_say_so() -> None:
 def test_what_an_older_worker_does_not_tell_is_a_dash() -> None:
     state = State()
     old = {"name": "c0", "state": "live", "tokens": 2, "live": 2}
-    state.take(reading(workers=[parsed(connections=[old], tokens_stale=None, tokens_quarantined=None)]), {})
+    state.take(reading(workers=[parsed(connections=[old], tokens_stale=..., tokens_quarantined=...)]), {})
     text = frame(state, Ui(page="connections"), look()).text
     assert "- stale" in text
     (line,) = (one for one in text.splitlines() if " c0 " in one)

@@ -36,7 +36,7 @@ def test_tokens_without_a_book_at_the_venue_are_no_fault() -> None:
 
 
 def test_a_worker_of_an_older_version_is_no_fault() -> None:
-    assert health_of(facts({"tokens_stale": None, "tokens_quarantined": None})).word == "LIVE"
+    assert health_of(facts({"tokens_stale": ..., "tokens_quarantined": ...})).word == "LIVE"
 
 
 @pytest.mark.parametrize(
