@@ -4,9 +4,11 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+PURE_TESTS := tests/unit/worker $(addprefix tests/unit/test_,$(addsuffix .py,\
+  entries families gamma_fields keys market partitions proof selection sharding times venue))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench pictures prove-synthetic prove-replay public-client
+.PHONY: help setup demo test check bench pictures prove-synthetic prove-replay prove-raw-capture prove-rollovers prove-many-tokens prove-faults fuzz coverage public-client
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -19,11 +21,12 @@ demo: $(STAMP) ## run everything in this terminal on a simulated venue (ARGS="--
 test: $(STAMP) ## run the tests (ARGS="tests/unit -k book" chooses)
 	PYTHONFAULTHANDLER=1 $(BIN)/python -m pytest $(ARGS)
 
-check: $(STAMP) ## formatting, lint, types and tests, as CI does
+check: $(STAMP) ## formatting, lint, types, tests and their coverage, as CI does
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	PYTHONFAULTHANDLER=1 $(BIN)/python -m pytest $(ARGS)
+	$(MAKE) --no-print-directory coverage
 
 bench: $(STAMP) ## measure, side by side with simpler ways to do the same
 	$(BIN)/python -m benchmarks.spine $(ARGS)
@@ -34,6 +37,26 @@ prove-synthetic: $(STAMP) ## a minute of 1,000 markets at 2,000 messages/s held 
 
 prove-replay: $(STAMP) ## record a simulated hour of 500 markets and replay it in every way, into docs/proofs
 	$(BIN)/python -m tests.acceptance.replay_run --out docs/proofs/replay.txt $(ARGS)
+
+prove-raw-capture: $(STAMP) ## record two minutes of 300 markets as received and play them again, into docs/proofs
+	$(BIN)/python -m tests.acceptance.raw_run --out docs/proofs/raw-capture.txt $(ARGS)
+
+prove-faults: $(STAMP) ## storms, silence, doctored messages and 500 faults by chance in half an hour, into docs/proofs
+	$(BIN)/python -m tests.acceptance.fault_run --out docs/proofs/faults.txt $(ARGS)
+
+prove-rollovers: $(STAMP) ## 1,000 markets end and 1,000 come, in each socket mode, into docs/proofs
+	$(BIN)/python -m tests.acceptance.rollovers --out docs/proofs/rollovers.txt $(ARGS)
+
+prove-many-tokens: $(STAMP) ## how long 2,500, 5,000 and 10,000 tokens take to be subscribed, into docs/proofs
+	$(BIN)/python -m tests.acceptance.many_tokens --out docs/proofs/many_tokens.txt $(ARGS)
+
+fuzz: $(STAMP) ## 1,000,000 mutated frames, into docs/proofs
+	$(BIN)/python -m tests.acceptance.fuzz_run --out docs/proofs/fuzz.txt $(ARGS)
+
+coverage: $(STAMP) ## every branch of the pure modules, by tests that need nothing but memory
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q $(PURE_TESTS)
+	$(BIN)/coverage report
 
 public-client: $(STAMP) ## read the synthetic venue with NautilusTrader, installed into .venv-public-client
 	PYTHON=$(BIN)/python tests/public_client/run.sh $(ARGS)

@@ -12,7 +12,7 @@ from consumers.replay.settings import ReplaySettings
 from consumers.tail.settings import TailSettings
 from consumers.verify.settings import VerifySettings
 from marketdata.settings import CommandSettings, CrossedError, RedisSettings, argument
-from simulator.settings import SYNTHETIC_ONLY, CaptureFile, SimulateSettings, SyntheticArguments
+from simulator.settings import SYNTHETIC_ONLY, CapturePath, SimulateSettings, SyntheticArguments
 from worker.settings import WorkerSettings
 
 
@@ -22,10 +22,10 @@ class UpSettings(SyntheticArguments, WorkerSettings):
     venue: Literal["live", "simulated"] = argument(
         "live", "The venue itself, or a stand-in on this machine, which then has a Redis of its own."
     )
-    capture: tuple[CaptureFile, ...] = argument(
+    capture: tuple[CapturePath, ...] = argument(
         (),
         "Captures that the simulated venue plays in a loop; without any it is synthetic.",
-        allowed="one or more files",
+        allowed="one or more files, or folders of hourly files",
         metavar="FILE",
     )
     headless: bool = argument(

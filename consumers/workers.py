@@ -29,9 +29,22 @@ class ConnectionWord(_Word):
     live: int = 0
     waiting: int = 0
     unlisted: int = 0
+    stale: int = 0
+    quarantined: int = 0
     last_data_ms: int = 0
     opens: int = 0
     last_close: str = ""
+
+
+class MarketWord(_Word):
+    """A market as its worker sees it; counts since the worker took it on."""
+
+    entries: int = 0
+    trades: int = 0
+    last_ms: int = 0
+    spread: str = ""
+    matches: int = 0
+    mismatches: int = 0
 
 
 class LatencyWord(_Word):
@@ -59,12 +72,19 @@ class WorkerWord(_Word):
     tokens_live: int = 0
     tokens_waiting: int = 0
     tokens_unlisted: int = 0
+    tokens_stale: int = 0
+    tokens_quarantined: int = 0
     counters: Mapping[str, int] = Field(default_factory=dict)
     gaps_by_cause: Mapping[str, int] = Field(default_factory=dict)
     latency_ms: LatencyWord = LatencyWord()
     pending: int = 0
     redis: str = ""
-    entries_by_market: Mapping[str, int] = Field(default_factory=dict)
+    by_market: Mapping[str, MarketWord] = Field(default_factory=dict)
+
+    @property
+    def entries_by_market(self) -> dict[str, int]:
+        """How many entries each market got."""
+        return {condition_id: market.entries for condition_id, market in self.by_market.items()}
 
     def count(self, name: str) -> int:
         """A counter; 0 where the worker does not know it."""

@@ -2,6 +2,7 @@
 
     BookstreamError
     ├── SettingsError          a setting that cannot be used
+    │   └── FaultError         a fault that the simulated venue cannot play
     ├── VenueFormatError       the venue sent something that cannot be read
     │   └── DecimalError       a price or size that is not a decimal number
     ├── CatalogError           a market that cannot be described, or a catalog that disagrees
@@ -29,6 +30,10 @@ class BookstreamError(Exception):
 
 class SettingsError(BookstreamError):
     """A setting cannot be used; nothing was started."""
+
+
+class FaultError(SettingsError):
+    """The simulated venue cannot play this fault; it was not injected."""
 
 
 class VenueFormatError(BookstreamError):

@@ -111,7 +111,7 @@ class Market:
         """
         try:
             row = orjson.loads(data)
-            known = {field.name: row[field.name] for field in fields(cls)}
+            known = {name: row[name] for name in _NAMES}
             for name in ("tokens", "outcomes", "tag_ids"):
                 known[name] = tuple(known[name])
             if known["fees"] is not None:
@@ -122,6 +122,9 @@ class Market:
         if not _well_formed(market):
             raise CatalogError("not a market record: a field has another type than the contract says")
         return market
+
+
+_NAMES = tuple(field.name for field in fields(Market))
 
 
 def _well_formed(market: Market) -> bool:

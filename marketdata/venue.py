@@ -27,6 +27,9 @@ MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 """A frame above this ends the connection with close code 1009."""
 
 
+_LAST_TRADES: Final = ("", *(f"0.{thousandths:03}" for thousandths in range(1, 1000)))
+
+
 def book_hash(
     *,
     market: str,
@@ -75,6 +78,42 @@ def book_hash(
                 parts.append(f',"version":"{version}"')
     parts.append("}")
     return hashlib.sha1("".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+
+def last_trade_that_hashes(
+    wanted: str,
+    *,
+    market: str,
+    asset_id: str,
+    timestamp: str,
+    bids: Iterable[tuple[str, str]],
+    asks: Iterable[tuple[str, str]],
+    min_order_size: str,
+    tick_size: str,
+    neg_risk: bool,
+    version: str = "",
+) -> str | None:
+    """The last trade's price with which a whole book has the hash `wanted` of today's form, if there is one.
+
+    Tries every price of three decimals, about a millisecond in all. A book for which one is found is right: its
+    levels take part in the hash, too. Arguments as for `book_hash`.
+    """
+    parts = [
+        f'{{"market":"{market}","asset_id":"{asset_id}","timestamp":"{timestamp}","hash":"","bids":[',
+        ",".join(f'{{"price":"{price}","size":"{size}"}}' for price, size in bids),
+        '],"asks":[',
+        ",".join(f'{{"price":"{price}","size":"{size}"}}' for price, size in asks),
+        f'],"min_order_size":"{min_order_size}","tick_size":"{tick_size}",'
+        f'"neg_risk":{"true" if neg_risk else "false"},"last_trade_price":"',
+    ]
+    before = hashlib.sha1("".join(parts).encode(), usedforsecurity=False)
+    end = f'","version":"{version}"}}' if version else '"}'
+    for last_trade in _LAST_TRADES:
+        hashed = before.copy()
+        hashed.update((last_trade + end).encode())
+        if hashed.hexdigest() == wanted:
+            return last_trade
+    return None
 
 
 def last_trade_spelling(price_micros: int) -> str:

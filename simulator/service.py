@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,8 @@ from marketdata.clock import now_ms
 from marketdata.errors import SettingsError
 from simulator.captured.capture import load_capture
 from simulator.captured.feed import CapturedFeed
+from simulator.faults.control import FaultControl
+from simulator.faults.faults import Faults
 from simulator.feed import Feed
 from simulator.synthetic.control import Control
 from simulator.synthetic.feed import SyntheticFeed
@@ -34,6 +37,7 @@ async def run(
     captures: Sequence[Path],
     speed: float,
     loop: bool,
+    faults: Faults | None = None,
     stop: asyncio.Event,
     on_ready: Callable[[str], None],
 ) -> None:
@@ -44,6 +48,7 @@ async def run(
         captures: files to play, all at once. Read whole, before anything is served.
         speed: 1 as recorded, another factor faster or slower, 0 flat out.
         loop: plays again from the start.
+        faults: how the venue misbehaves, from the moment it listens on; without it as control calls say.
         stop: ends the service; clients are closed with 1001.
         on_ready: gets the base URL, for GAMMA_URL and CLOB_URL alike; the socket is at /ws/market below it.
 
@@ -57,7 +62,12 @@ async def run(
         raise SettingsError(f"speed must be 0 (flat out) or a positive factor, not {speed}")
     loaded = await asyncio.to_thread(lambda: [load_capture(path) for path in captures])
     await serve(
-        CapturedFeed(loaded, speed=speed, loop=loop), host=host, port=port, stop=stop, on_ready=on_ready
+        CapturedFeed(loaded, speed=speed, loop=loop),
+        faults=faults,
+        host=host,
+        port=port,
+        stop=stop,
+        on_ready=on_ready,
     )
 
 
@@ -71,6 +81,7 @@ async def run_synthetic(
     edges_a_minute: float = 0,
     start_ms: int | None = None,
     truth_s: float = KEPT_S,
+    faults: Faults | None = None,
     stop: asyncio.Event,
     on_ready: Callable[[str], None],
 ) -> None:
@@ -86,7 +97,7 @@ async def run_synthetic(
             they would be by now. Ahead of now: it begins then, and the same arguments give the same bytes.
             None: it begins now.
         truth_s: how long `/control/truths` remembers.
-        stop, on_ready: as for `run`.
+        faults, stop, on_ready: as for `run`.
 
     Raises:
         SettingsError: an address that cannot be listened on.
@@ -104,7 +115,15 @@ async def run_synthetic(
         await asyncio.sleep(0)
         if stop.is_set():
             return
-    await serve(feed, controls=Control(feed).routes(), host=host, port=port, stop=stop, on_ready=on_ready)
+    await serve(
+        feed,
+        controls=Control(feed).routes(),
+        faults=faults,
+        host=host,
+        port=port,
+        stop=stop,
+        on_ready=on_ready,
+    )
 
 
 def synthetic_feed(
@@ -150,23 +169,29 @@ async def serve(
     feed: Feed,
     *,
     controls: Iterable[web.RouteDef] = (),
+    faults: Faults | None = None,
     host: str,
     port: int,
     stop: asyncio.Event,
     on_ready: Callable[[str], None],
 ) -> None:
     """Puts the venue's face before a feed and lets it play, until `stop` is set or the feed fails."""
-    server = VenueServer(feed, controls=controls)
+    if faults is None:
+        faults = Faults(seed=secrets.randbits(32))
+    routes = [*controls, *FaultControl(faults).routes()]
+    server = VenueServer(feed, controls=routes, conduct=faults)
     async with server.listening(host, port) as url:
         on_ready(url)
-        play = asyncio.create_task(feed.play(server.hub))
         stopped = asyncio.create_task(stop.wait())
+        playing = {asyncio.create_task(feed.play(server.hub)), asyncio.create_task(faults.play())}
         try:
-            await asyncio.wait({play, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if not stopped.done():
-                await play
-                await stopped
+            while not stopped.done():
+                # What has nothing more to play ends; what fails ends all.
+                done, _ = await asyncio.wait({stopped, *playing}, return_when=asyncio.FIRST_COMPLETED)
+                for task in done & playing:
+                    task.result()
+                playing -= done
         finally:
-            for task in (play, stopped):
+            for task in (stopped, *playing):
                 task.cancel()
-            await asyncio.gather(play, stopped, return_exceptions=True)
+            await asyncio.gather(stopped, *playing, return_exceptions=True)

@@ -8,7 +8,9 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, model_validator
 
+from marketdata.errors import FaultError
 from marketdata.settings import CommandSettings, CrossedError, argument
+from simulator.faults.reading import read_flag
 
 _LISTEN: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/\[\]]+)):(?P<port>[0-9]{1,5})")
 
@@ -25,14 +27,25 @@ def _checked_listen(text: str) -> str:
     return text
 
 
-def _existing_file(path: Path) -> Path:
-    if not path.is_file():
-        raise ValueError("a directory" if path.is_dir() else "no such file")
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise ValueError("no such file")
     return path
 
 
-CaptureFile = Annotated[Path, AfterValidator(_existing_file)]
-"""A recording that is there."""
+def _readable_fault(text: str) -> str:
+    try:
+        read_flag(text)
+    except FaultError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+FaultText = Annotated[str, AfterValidator(_readable_fault)]
+"""A fault as a flag says it."""
+
+CapturePath = Annotated[Path, AfterValidator(_existing)]
+"""A recording that is there: a file, or a folder of hourly files."""
 
 
 class SyntheticArguments(CommandSettings):
@@ -67,10 +80,10 @@ class SimulateSettings(SyntheticArguments):
         metavar="HOST:PORT",
     )
     synthetic: bool = argument(False, "Make up markets, orders and trades.")
-    capture: tuple[CaptureFile, ...] = argument(
+    capture: tuple[CapturePath, ...] = argument(
         (),
-        "Captures of the market channel to play, plain or .gz.",
-        allowed="one or more files",
+        "Captures of the market channel to play, plain, .gz or .zst; a folder of RECORD_RAW as a whole.",
+        allowed="one or more files, or folders of hourly files",
         metavar="FILE",
     )
     speed: float = argument(1, "1 plays at the pace of the recording, 2 twice as fast, 0 flat out.", ge=0)
@@ -84,6 +97,25 @@ class SimulateSettings(SyntheticArguments):
     )
     truth_s: float = argument(
         900, "How long the synthetic venue remembers what was true, in seconds.", gt=0, le=86_400
+    )
+    fault: tuple[FaultText, ...] = argument(
+        (),
+        "Faults of the venue from its opening on, as drop or stall:token=any,for_s=60.",
+        allowed="KIND or KIND:key=value,key=value; docs/simulator.md lists them",
+        metavar="FAULT",
+    )
+    faults: Annotated[Path, AfterValidator(_existing)] | None = argument(
+        None,
+        "A schedule of faults: JSON lines or one JSON array, each fault with its at_s.",
+        allowed="a file",
+        metavar="FILE",
+    )
+    fault_rate: float = argument(0, "Faults by chance a minute, of all kinds.", ge=0, le=6_000)
+    fault_seed: int | None = argument(
+        None,
+        "Decides what faults do by chance; without it: --seed, or another one each time, which is told.",
+        ge=0,
+        le=2**63 - 1,
     )
 
     @model_validator(mode="after")

@@ -208,13 +208,13 @@ class Line:
     def sent(self) -> list[Any]:
         """Texts sent since the last call: PING as it is, JSON parsed."""
         texts = [command.text for command in self.protocol.commands if isinstance(command, Send)]
-        self.protocol.commands = [one for one in self.protocol.commands if not isinstance(one, Send)]
+        self.protocol.commands[:] = [one for one in self.protocol.commands if not isinstance(one, Send)]
         return [text if text == "PING" else json.loads(text) for text in texts]
 
     def closes(self) -> list[Close]:
         """Close commands since the last call."""
         found = [command for command in self.protocol.commands if isinstance(command, Close)]
-        self.protocol.commands = [one for one in self.protocol.commands if not isinstance(one, Close)]
+        self.protocol.commands[:] = [one for one in self.protocol.commands if not isinstance(one, Close)]
         return found
 
     def noticed(self, kind: type) -> list[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from marketdata.decimals import MICROS, to_micros, with_leading_zero
-from marketdata.venue import HashForm, book_hash
+from marketdata.venue import HashForm, book_hash, last_trade_that_hashes
 from worker.shapes import Change, Level
 
 NO_BID: Final = 0
@@ -107,11 +107,41 @@ class Book:
             form=form,
         )
 
+    def last_trade_that_hashes(
+        self,
+        wanted: str,
+        *,
+        market: str,
+        asset_id: str,
+        venue_ms: int,
+        min_order_size: str,
+        tick_size: str,
+        neg_risk: bool,
+        version: str,
+    ) -> str | None:
+        """The last trade with which this book has the hash `wanted`; see marketdata.venue.last_trade_that_hashes."""
+        return last_trade_that_hashes(
+            wanted,
+            market=market,
+            asset_id=asset_id,
+            timestamp=str(venue_ms),
+            bids=[self.bids[price] for price in sorted(self.bids)],
+            asks=[self.asks[price] for price in sorted(self.asks, reverse=True)],
+            min_order_size=min_order_size,
+            tick_size=tick_size,
+            neg_risk=neg_risk,
+            version=version,
+        )
+
     def same_levels(self, bids: Iterable[Level], asks: Iterable[Level]) -> bool:
         """Whether another book has the same prices and sizes, however they are spelt."""
         return _numbers(self.bids) == {micros: to_micros(size) for micros, _, size in bids} and _numbers(
             self.asks
         ) == {micros: to_micros(size) for micros, _, size in asks}
+
+    def same_as(self, other: Book) -> bool:
+        """Whether another book has the same prices and sizes, however they are spelt."""
+        return _numbers(self.bids) == _numbers(other.bids) and _numbers(self.asks) == _numbers(other.asks)
 
 
 def _numbers(side: dict[int, tuple[str, str]]) -> dict[int, int]:

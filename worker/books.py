@@ -5,20 +5,21 @@ What is wrong with a book is told as a gap, and the token is put on `resync`: it
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from marketdata.decimals import with_leading_zero
-from marketdata.entries import GapCause, gap_note
+from marketdata.entries import GapCause
 from worker.book import Book
 from worker.counters import Counters
-from worker.feeds import MarketFeed, TokenFeed, TokenState
-from worker.notices import Ended, Notice, Witness
+from worker.feeds import MarketFeed, TokenFeed, TokenState, Told
+from worker.notices import Ended, Event, Notice, Witness
 from worker.policy import SECOND_US, ProtocolPolicy
 from worker.shapes import Book as BookMessage
 from worker.shapes import Change, Level, MarketResolved, PriceChange, TickSizeChange, Trade
 from worker.steps import Verdict
 from worker.streams import Update
+from worker.updates import gap_update, resolved_update, tick_update, top_update, trade_update
 from worker.verification import Check
 
 FORGIVEN_AFTER_US: Final = 60 * SECOND_US
@@ -38,6 +39,8 @@ class Books:
         self.first_books = 0
         """Snapshots that made a token live."""
         self.last_data_us = 0
+        self.rescues: Counter[str] = Counter()
+        """Silent tokens that came back, by what helped."""
         self._worker_id = worker_id
         self._policy = policy
         self._counters = counters
@@ -89,8 +92,8 @@ class Books:
         gate = feed.gate
         if gate.book is None:
             self._counters.before_book += 1
-            if feed.state is TokenState.UNLISTED:
-                # The venue does have a book of it by now: ask again soon.
+            if feed.state in (TokenState.UNLISTED, TokenState.QUARANTINED):
+                # The venue does tell of it by now: ask again soon.
                 soon_us = now_us + int(self._policy.first_book_timeout_s * SECOND_US)
                 feed.book_due_us = min(feed.book_due_us, soon_us)
             return
@@ -107,7 +110,7 @@ class Books:
         if verdict is Verdict.PUBLISH:
             self._top(feed, venue_ms, now_us)
         elif verdict is Verdict.DESYNC:
-            self.desync(feed, now_us)
+            self._disproven(feed, now_us)
             return
         if gate.held is not was_held:
             if was_held:
@@ -132,10 +135,8 @@ class Books:
         self._held.discard(feed)
         verdict = feed.gate.snapshot(book, message.venue_ms, message.hash, now_us)
         if feed.state is not TokenState.LIVE:
-            feed.state = TokenState.LIVE
-            feed.live_since_us = now_us
-            self.first_books += 1
-        feed.book_due_us = feed.resubscribe_us = 0
+            self._now_live(feed, now_us)
+        feed.book_due_us = feed.resubscribe_us = feed.suspected_us = 0
         feed.unproven = feed.check_due = False
         feed.proven_us = now_us
         if verdict is Verdict.PUBLISH:
@@ -147,6 +148,25 @@ class Books:
         market.facts.book_says(message.last_trade_price, now_us)
         result = feed.check.check_snapshot(market.facts, feed.token, book, message.venue_ms, message.hash)
         self._counters.hash_result(result)
+        if result is Check.MATCH:
+            market.trust.note(matched=True)
+
+    def _now_live(self, feed: TokenFeed, now_us: int) -> None:
+        feed.state = TokenState.LIVE
+        feed.live_since_us = now_us
+        self.first_books += 1
+        feed.rescued_by, feed.step = feed.step, None
+        if feed.rescued_by is not None and not feed.market.muted:
+            self.rescued(feed)
+
+    def rescued(self, feed: TokenFeed) -> None:
+        """A token that had fallen silent is live again; `rescued_by` says what did it."""
+        assert feed.rescued_by is not None, "only what was tried can have helped"
+        self.rescues[feed.rescued_by.value] += 1
+        self._counters.rescues[feed.rescued_by.value] += 1
+        self.notices.append(
+            Event("rescue", feed.market.condition_id, feed.outcome, f"rescued by {feed.rescued_by.value}")
+        )
 
     def trade(self, message: Trade, now_us: int) -> None:
         """A trade is written as it is; it also tells what the next hashes cover."""
@@ -156,13 +176,9 @@ class Books:
             return
         self.last_data_us = now_us
         feed.market.facts.trade_says(message.price)
-        price, size = with_leading_zero(message.price), with_leading_zero(message.size)
-        update = Update(feed.market.stream, "trade", feed.outcome, recv_us=now_us, venue_ms=message.venue_ms)
-        if message.side == "SELL":
-            update.bid, update.bid_size = price, size
-        else:
-            update.ask, update.ask_size = price, size
-        self.updates.append(update)
+        self._beside(feed, message.venue_ms, (message.price, message.size, message.side))
+        self._tell(feed.market, trade_update(feed, message, now_us))
+        feed.market.stream.trades += not feed.market.muted
 
     def tick_size_change(self, message: TickSizeChange, now_us: int) -> None:
         """A new price grid: levels off it may have vanished unsaid, so the next step must prove the book."""
@@ -174,23 +190,15 @@ class Books:
         feed.check.tick_size = message.new_tick_size
         if feed.gate.book is not None:
             self._doubt(feed, now_us)
-        self.updates.append(
-            Update(
-                feed.market.stream,
-                "tick",
-                feed.outcome,
-                recv_us=now_us,
-                venue_ms=message.venue_ms,
-                note=with_leading_zero(message.new_tick_size),
-            )
-        )
+        self._beside(feed, message.venue_ms, (message.new_tick_size,))
+        self._tell(feed.market, tick_update(feed, message, now_us))
 
     def market_resolved(self, message: MarketResolved, now_us: int) -> None:
         """The last entry of a market. A message that names no winner is left to the polling of resolutions."""
         self._counters.seen("market_resolved")
         market = self.markets.get(message.market)
         winner = market.by_token.get(message.winning_token) if market else None
-        if market is None or market.ended or winner is None:
+        if market is None or market.ended or market.muted or winner is None:
             return
         self.resolve(market, str(winner.outcome), message.venue_ms, now_us)
         self.notices.append(Ended(market.condition_id, 1 if winner.outcome else 0))
@@ -200,9 +208,7 @@ class Books:
         market.ended = market.stream.over = True
         for feed in market.tokens:
             self.forget(feed)
-        self.updates.append(
-            Update(market.stream, "resolved", None, recv_us=now_us, venue_ms=venue_ms, note=note)
-        )
+        self._tell(market, resolved_update(market, note, venue_ms, now_us))
 
     # -- what goes wrong ------------------------------------------------------------------------------------
 
@@ -235,18 +241,29 @@ class Books:
         self.resync.append(feed)
 
     def right_until_us(self, feed: TokenFeed, at_us: int) -> int:
-        """`at_us`, or earlier if the book has been held or in doubt since then."""
+        """`at_us`, or earlier if the book has been held, in doubt or behind REST's since before then."""
         if feed.gate.held:
             at_us = min(at_us, feed.gate.good_us)
-        return min(at_us, feed.doubted_us) if feed.unproven else at_us
+        if feed.suspected_us:
+            at_us = min(at_us, max(feed.gate.changed_us, feed.agreed_us))
+        if feed.unproven:
+            return min(at_us, feed.doubted_us)
+        return min(at_us, feed.proven_us) if feed.check.mismatched else at_us
 
     def gap(self, feed: TokenFeed, cause: GapCause, start_us: int, now_us: int) -> None:
         """Says that updates of a live token may be missing from `start_us` on; one gap is enough until it is live."""
-        if feed.state is not TokenState.LIVE or feed.market.ended:
+        if feed.state is not TokenState.LIVE or feed.market.ended or feed.market.muted:
             return
-        note = gap_note(cause, start_us, self._worker_id)
-        self.updates.append(Update(feed.market.stream, "gap", feed.outcome, recv_us=now_us, note=note))
+        self._tell(feed.market, gap_update(feed, cause, start_us, self._worker_id, now_us))
         self._counters.gap(cause)
+        if cause != "disconnect":
+            # What a whole connection lost is told once, with its end.
+            self.notices.append(Event("gap", feed.market.condition_id, feed.outcome, f"gap: {cause}"))
+
+    def show(self, feed: TokenFeed, now_us: int) -> None:
+        """Writes the top that a live token shows: what was known of it before no longer holds."""
+        if feed.gate.shown is not None:
+            self._top(feed, feed.gate.venue_ms, now_us)
 
     def forget(self, feed: TokenFeed) -> None:
         """Nothing is known of a token until its next snapshot."""
@@ -255,7 +272,7 @@ class Books:
         self._held.discard(feed)
         feed.state = TokenState.WAITING
         feed.check_due = feed.unproven = False
-        feed.book_due_us = feed.resubscribe_us = 0
+        feed.book_due_us = feed.resubscribe_us = feed.suspected_us = 0
         feed.live_since_us = 0
 
     # -- time and proof -------------------------------------------------------------------------------------
@@ -264,7 +281,7 @@ class Books:
         """Closes quiet steps and ends holds that last too long."""
         for feed in list(self._held):
             if feed.gate.tick(now_us, self._policy.steps) is Verdict.DESYNC:
-                self.desync(feed, now_us)
+                self._disproven(feed, now_us)
 
     @property
     def due_us(self) -> int | None:
@@ -290,23 +307,53 @@ class Books:
         gate = feed.gate
         assert gate.book is not None, "only a book can be checked"
         feed.check_due = False
-        result = feed.check.check(feed.market.facts, feed.token, gate.book, gate.venue_ms, gate.hash, now_us)
+        facts, trust = feed.market.facts, feed.market.trust
+        result = feed.check.check(facts, feed.token, gate.book, gate.venue_ms, gate.hash, now_us)
+        lasts = result is Check.MISMATCH and feed.check.mismatch_lasts(now_us)
+        if result is not Check.UNABLE:
+            trust.note(matched=result is Check.MATCH)
+        distrusted = result is Check.MISMATCH and trust.below(self._policy.trust_min)
+        gives_up = result is not Check.MATCH and (feed.unproven or lasts or distrusted)
+        if gives_up and feed.check.finds_last_trade(facts, feed.token, gate.book, gate.venue_ms, gate.hash):
+            result = Check.MATCH
         self._counters.hash_result(result)
         if result is Check.MATCH:
             feed.unproven = False
             feed.proven_us = gate.good_us
             return True
-        if feed.unproven:
-            return False
-        if result is Check.UNABLE or not feed.check.mismatch_lasts(now_us):
+        if not gives_up:
+            # If something looks wrong, the next step is checked whoever's turn it is.
+            feed.check_due = result is Check.MISMATCH
             return True
-        feed.unproven, feed.doubted_us = True, feed.proven_us
+        if distrusted and not (feed.unproven or lasts):
+            self._distrust(feed, now_us)
+        if not feed.unproven:
+            feed.unproven, feed.doubted_us = True, feed.proven_us
         return False
+
+    def _distrust(self, feed: TokenFeed, now_us: int) -> None:
+        """Too many hashes of this market failed, if never two running: its other token goes the same way."""
+        self._counters.distrusted += 1
+        feed.market.trust.forget()
+        for other in feed.market.tokens:
+            if other is not feed and other.gate.book is not None:
+                other.doubted_us = min(other.proven_us, other.doubted_us if other.unproven else now_us)
+                other.unproven = True
+                self.desync(other, now_us)
+
+    def _disproven(self, feed: TokenFeed, now_us: int) -> None:
+        """Its best prices are not the venue's: what changed them may have been lost at any time since the last proof.
+
+        Best prices that agreed in between prove nothing of their sizes.
+        """
+        if not feed.unproven:
+            feed.unproven, feed.doubted_us = True, feed.proven_us
+        self.desync(feed, now_us)
 
     def _doubt(self, feed: TokenFeed, now_us: int) -> None:
         """The next step must prove the book; the last one cannot any more."""
         if not feed.unproven:
-            feed.doubted_us = now_us
+            feed.doubted_us = feed.proven_us if feed.check.mismatched else now_us
         feed.unproven, feed.check_due = True, False
 
     def differs(self, token: str, bids: Sequence[Level], asks: Sequence[Level], rest_ms: int | None) -> bool:
@@ -342,19 +389,14 @@ class Books:
         return feed
 
     def _top(self, feed: TokenFeed, venue_ms: int | None, now_us: int) -> None:
-        top = feed.gate.shown
-        assert top is not None, "what is to be published is shown"
-        self._counters.tops += 1
-        self.updates.append(
-            Update(
-                feed.market.stream,
-                "top",
-                feed.outcome,
-                recv_us=now_us,
-                bid=top.bid,
-                bid_size=top.bid_size,
-                ask=top.ask,
-                ask_size=top.ask_size,
-                venue_ms=venue_ms,
-            )
-        )
+        self._tell(feed.market, top_update(feed, venue_ms, now_us))
+        if not feed.market.muted:
+            self._counters.tops += 1
+
+    def _tell(self, market: MarketFeed, update: Update) -> None:
+        if not market.muted:
+            self.updates.append(update)
+
+    def _beside(self, feed: TokenFeed, venue_ms: int | None, what: tuple[str, ...]) -> None:
+        if feed.market.tape is not None:
+            feed.market.tape.append(Told(feed.outcome, venue_ms, what))

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import aiohttp
 import orjson
 
 from marketdata.errors import VenueFormatError
 from worker.messages import UnreadableFrameError, parse_frame
-from worker.shapes import Book, Level, Malformed, Message
+from worker.shapes import Book, Malformed, Message
 
 BOOKS_A_CALL: Final = 100
 CALLS_PER_S: Final = 5.0
 TIMEOUT_S: Final = 4.0
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
-
-
-class RestBook(NamedTuple):
-    """A book as REST tells it."""
-
-    bids: list[Level]
-    asks: list[Level]
-    venue_ms: int | None
 
 
 class ClobError(VenueFormatError):
@@ -39,20 +31,20 @@ class Clob:
         self._url = base_url.rstrip("/") + "/books"
         self._turn = asyncio.Lock()
 
-    async def books(self, tokens: Sequence[str]) -> dict[str, RestBook]:
+    async def books(self, tokens: Sequence[str]) -> dict[str, Book]:
         """The venue's books by token id; tokens that the venue has no book of are missing.
 
         Raises:
             ClobError: no usable answer.
         """
-        found: dict[str, RestBook] = {}
+        found: dict[str, Book] = {}
         for start in range(0, len(tokens), BOOKS_A_CALL):
             async with self._turn:
                 answer = await self._post(tokens[start : start + BOOKS_A_CALL])
                 await asyncio.sleep(1 / CALLS_PER_S)
             for message in _parsed(answer):
                 if isinstance(message, Book):
-                    found[message.token] = RestBook(message.bids, message.asks, message.venue_ms)
+                    found[message.token] = message
                 elif isinstance(message, Malformed):
                     raise ClobError(f"POST /books: {message.reason}")
         return found

@@ -9,9 +9,12 @@ from marketdata.clock import now_us
 from marketdata.logs import get_logger
 from worker.backoff import Backoff
 from worker.counters import Counters
+from worker.feeds import TokenState
 from worker.limiter import OpenLimiter
 from worker.notices import Close, Notice, Send
 from worker.protocol import ConnectionProtocol
+from worker.recent import Recent
+from worker.recording.recorder import Recorder
 from worker.sockets.base import Closed, ConnectError, Connector, Socket
 from worker.streams import Update
 
@@ -31,8 +34,10 @@ class Connection:
         limiter: OpenLimiter,
         backoff: Backoff,
         counters: Counters,
+        recent: Recent,
         on_update: Callable[[Update], None],
         on_notice: Callable[[Connection, Notice], None],
+        recorder: Recorder | None = None,
     ) -> None:
         self.name = name
         self.protocol = protocol
@@ -43,8 +48,10 @@ class Connection:
         self._limiter = limiter
         self._backoff = backoff
         self._counters = counters
+        self._recent = recent
         self._on_update = on_update
         self._on_notice = on_notice
+        self._recorder = recorder
         self._outgoing = asyncio.Event()
         self._broken: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -73,11 +80,15 @@ class Connection:
         except ConnectError as error:
             self.last_close = f"not opened: {error}"
             self._log.warning("could not connect", why=str(error))
+            self._recent.add("reconnect", f"{self.name} {self.last_close}")
             if error.retry_after_s:
                 self._limiter.hold_off(min(error.retry_after_s, MAX_RETRY_AFTER_S))
             self._ended()
             return
-        self.protocol.opened(now_us())
+        opened_us = now_us()
+        if self._recorder is not None:
+            self._recorder.opened(self.name, self._url, opened_us)
+        self.protocol.opened(opened_us)
         self.flush()
         sender = asyncio.create_task(self._send(socket), name=f"{self.name} sender")
         receiver = asyncio.create_task(socket.receive(self._on_frame), name=f"{self.name} receiver")
@@ -95,10 +106,15 @@ class Connection:
             for task in (sender, receiver):
                 task.cancel()
             await asyncio.wait({sender, receiver})
+            if self._recorder is not None:
+                self._recorder.closed(self.name, self.last_close, now_us())
             self._ended()
 
     def _on_frame(self, data: bytes) -> None:
-        self.protocol.frame(data, now_us())
+        received_us = now_us()
+        if self._recorder is not None:
+            self._recorder.received(self.name, data, received_us)
+        self.protocol.frame(data, received_us)
         self.flush()
 
     def tick(self) -> None:
@@ -150,6 +166,8 @@ class Connection:
             for command in commands:
                 match command:
                     case Send(text):
+                        if self._recorder is not None:
+                            self._recorder.sent(self.name, text, now_us())
                         await socket.send(text)
                     case Close(code, reason):
                         self._log.warning("closing", code=code, why=reason)
@@ -158,7 +176,10 @@ class Connection:
     def _say_closed(self, closed: Closed) -> None:
         self.last_close = f"{closed.code} {closed.reason}".strip()
         self._counters.disconnects += 1
+        self._counters.closes[str(closed.code)] += 1
+        live = sum(feed.state is TokenState.LIVE for feed in self.protocol.books.tokens.values())
         self._log.warning("disconnected", code=closed.code, reason=closed.reason)
+        self._recent.add("reconnect", f"{self.name} closed: {self.last_close}, {live} live tokens got a gap")
 
     def _ended(self) -> None:
         self.protocol.closed(now_us())

@@ -42,6 +42,20 @@ class Counters:
     pong_timeouts: int = 0
     first_books_overdue: int = 0
     first_book_retries: int = 0
+    distrusted: int = 0
+    """Markets given up because too few of their hashes matched."""
+    stale: int = 0
+    """Tokens found silent while the venue's book went on."""
+    unwitnessed: int = 0
+    """Quiet tokens asked for anew because REST could not vouch for them."""
+    quarantined_tokens: int = 0
+    """Tokens that nothing rescued."""
+    moves: int = 0
+    """Markets that changed their connection."""
+    move_gaps: int = 0
+    """Live tokens that got a gap because the books of both connections never agreed."""
+    rotations: int = 0
+    """Connections replaced because of their age."""
     entries: int = 0
     """Entries of market streams that Redis acknowledged."""
     batches: int = 0
@@ -53,8 +67,18 @@ class Counters:
     """Entries that Redis refused with an error."""
     disowned: int = 0
     """Updates dropped because their partition had been lost to another worker."""
+    recorded: int = 0
+    """Frames of the raw capture that were written."""
+    recording_lost: int = 0
+    """Frames that the raw capture does not hold because the disk did not take them."""
+    recording_deleted: int = 0
+    """Hourly files deleted to keep RECORD_RAW_MAX_MB."""
     gaps: Counter[str] = field(default_factory=Counter)
     """By cause."""
+    rescues: Counter[str] = field(default_factory=Counter)
+    """Silent tokens that came back, by what helped: resubscribe, move or slow."""
+    closes: Counter[str] = field(default_factory=Counter)
+    """Ends of connections, by close code."""
     events: Counter[str] = field(default_factory=Counter)
     """Rare message types, unknown types and texts, by name; bounded."""
 

@@ -7,9 +7,8 @@ markets that are no longer followed are asked after as well.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import replace
-from itertools import islice
 from typing import Final
 
 from marketdata.catalog import Catalog
@@ -36,6 +35,7 @@ class Endings:
         self._following = following
         self._turn = turn
         self._asked: dict[str, None] = {}
+        """Those that wait, the one that was asked after longest ago first."""
 
     async def poll(
         self, known: Mapping[str, Market], trading: Collection[str], owned: Collection[int]
@@ -52,31 +52,33 @@ class Endings:
             CatalogError, RedisError: what is not in the catalog as resolved is asked again at the next refresh.
         """
         gone = [one for one in self._following.condition_ids if one not in trading]
-        waiting = [
+        waiting = {
             one
             for one, market in known.items()
             if market.state != "resolved" and market.partition in owned and one not in trading
-        ]
+        }
         asked = dict.fromkeys([*gone, *self._turn_of(waiting)])
         if not asked:
             return
         ends = await self._discovery.resolutions(asked)
+        closed: list[Market] = []
         for condition_id, end in ends.over.items():
             market = known.get(condition_id)
             if market is None:
                 continue
             if end.winner is None:
-                await self._catalog.put([replace(market, state=end.state)])
+                closed.append(replace(market, state=end.state))
                 continue
             # The entry first: it is written once however often it is tried, and the catalog says when it is done.
             async with self._turn:
                 await self._following.finish(market, NOTES[end.winner])
             await self._catalog.put([replace(market, state="resolved", winner=end.winner)])
+        await self._catalog.put(closed)
 
-    def _turn_of(self, waiting: Collection[str]) -> list[str]:
-        """The next markets in turn, so that ones that never end keep no others waiting."""
-        if not any(one not in self._asked for one in waiting):
-            self._asked.clear()
-        turn = list(islice((one for one in waiting if one not in self._asked), ASKED_AT_ONCE))
-        self._asked.update(dict.fromkeys(turn))
+    def _turn_of(self, waiting: Set[str]) -> list[str]:
+        """The next markets in turn: neither those that never end nor those that keep coming keep others waiting."""
+        queue = [one for one in self._asked if one in waiting]
+        queue += [one for one in waiting if one not in self._asked]
+        turn, left = queue[:ASKED_AT_ONCE], queue[ASKED_AT_ONCE:]
+        self._asked = dict.fromkeys([*left, *turn])
         return turn

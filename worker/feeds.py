@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+from typing import NamedTuple
 
 from marketdata.market import Market
 from worker.steps import StepGate
 from worker.streams import MarketStream
+from worker.trust import Trust
 from worker.verification import HashCheck, MarketFacts
 
 
@@ -18,12 +20,35 @@ class TokenState(enum.Enum):
     LIVE = "live"
     UNLISTED = "unlisted"
     """The venue itself knows no book of it; asked again from time to time."""
+    QUARANTINED = "quarantined"
+    """The venue has a book of it and sends none, whatever was tried; asked again from time to time."""
+
+
+class Step(enum.Enum):
+    """What was last tried to get a book that does not come, in the order of trying."""
+
+    RESUBSCRIBE = "resubscribe"
+    """Subscribed again on the same connection."""
+    MOVE = "move"
+    """Taken to another connection."""
+    SLOW = "slow"
+    """Given up on, but for a try from time to time."""
+
+
+class Told(NamedTuple):
+    """A trade or a new tick size, as the venue named it: the same on every connection."""
+
+    outcome: int
+    venue_ms: int | None
+    what: tuple[str, ...]
 
 
 class TokenFeed:
     """One token on one connection."""
 
     __slots__ = (
+        "agreed_us",
+        "asked_us",
         "book_due_us",
         "check",
         "check_due",
@@ -33,9 +58,12 @@ class TokenFeed:
         "market",
         "outcome",
         "proven_us",
+        "rescued_by",
         "resubscribe_us",
         "resyncs",
         "state",
+        "step",
+        "suspected_us",
         "token",
         "unproven",
     )
@@ -62,12 +90,33 @@ class TokenFeed:
         self.resyncs = 0
         """New snapshots asked for in a row."""
         self.live_since_us = 0
+        self.asked_us = 0
+        """When REST was last asked about its silence, Unix microseconds."""
+        self.agreed_us = 0
+        """When REST last had the same book, Unix microseconds."""
+        self.suspected_us = 0
+        """Since when REST has had a newer book, Unix microseconds; 0: it has not."""
+        self.step: Step | None = None
+        """What is being tried to get its book."""
+        self.rescued_by: Step | None = None
+        """What its last book was got by, if not in the ordinary way."""
 
 
 class MarketFeed:
     """One market on one connection: its stream, shared facts, two tokens."""
 
-    __slots__ = ("by_token", "condition_id", "ended", "facts", "last_venue_ms", "stream", "tokens")
+    __slots__ = (
+        "by_token",
+        "condition_id",
+        "ended",
+        "facts",
+        "last_venue_ms",
+        "muted",
+        "stream",
+        "tape",
+        "tokens",
+        "trust",
+    )
 
     def __init__(self, market: Market, stream: MarketStream) -> None:
         self.condition_id = market.condition_id
@@ -85,3 +134,18 @@ class MarketFeed:
         self.by_token = {feed.token: feed for feed in self.tokens}
         self.last_venue_ms = 0
         self.ended = False
+        self.muted = False
+        """Its books are kept but nothing is written of them: another connection still tells of this market."""
+        self.tape: list[Told] | None = None
+        """What was told of this market beside its books, while it changes connections."""
+        self.trust = Trust()
+
+    def free(self) -> None:
+        """Nobody follows this market any more: all that is known of it goes at once.
+
+        Market and tokens know each other. Left as it is, such a circle waits for the garbage collector, and one that
+        the collector was told to leave alone (`gc.freeze`) is never freed.
+        """
+        self.by_token.clear()
+        for feed in self.tokens:
+            del feed.market

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import redis.asyncio
@@ -17,15 +16,15 @@ from worker.connection import Connection
 from worker.counters import Counters
 from worker.feeds import MarketFeed, TokenState
 from worker.ids import IdClock
+from worker.moves import Moves
 from worker.publisher import Publisher
 from worker.sharding import rebalance
+from worker.shards import Shards
 from worker.streams import MarketStream, Update
 from worker.takeover import Tail, ended, fence, handover, read_tails
 
 RETIRED_FOR_US: Final = 60_000_000
 """For so long a stream that was let go is remembered: its last entries may still be on their way."""
-
-NewConnection = Callable[[str], Connection]
 
 
 class Following:
@@ -41,9 +40,9 @@ class Following:
         ids: IdClock,
         counters: Counters,
         tokens_per_connection: int,
-        new_connection: NewConnection,
+        shards: Shards,
+        moves: Moves,
     ) -> None:
-        self.connections: dict[int, Connection] = {}
         self.streams: dict[str, MarketStream] = {}
         """By condition id."""
         self._client = client
@@ -53,35 +52,22 @@ class Following:
         self._ids = ids
         self._counters = counters
         self._tokens_per_connection = tokens_per_connection
-        self._new_connection = new_connection
-        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._shards = shards
+        self._moves = moves
         self._retired: dict[str, MarketStream] = {}
         self._retired_us: dict[str, int] = {}
         self._log = get_logger("following")
 
     # -- what is followed -----------------------------------------------------------------------------------
 
-    def feed(self, condition_id: str) -> tuple[Connection, MarketFeed] | None:
-        """The connection and feed of a followed market."""
-        for connection in self.connections.values():
-            feed = connection.protocol.books.markets.get(condition_id)
-            if feed is not None:
-                return connection, feed
-        return None
-
     @property
     def condition_ids(self) -> set[str]:
         """All followed markets."""
-        return {one for connection in self.connections.values() for one in connection.protocol.books.markets}
-
-    def feeds(self) -> Iterable[MarketFeed]:
-        """All followed markets' feeds."""
-        for connection in self.connections.values():
-            yield from connection.protocol.books.markets.values()
+        return {feed.condition_id for feed in self._shards.feeds()}
 
     def current_tops(self, stream: MarketStream) -> list[Update]:
         """The tops that are live now, to be published again after a `redis` gap."""
-        found = self.feed(stream.condition_id)
+        found = self._shards.feed(stream.condition_id)
         if found is None:
             return []
         tops = []
@@ -162,43 +148,35 @@ class Following:
         """
         await self.open_streams(wanted)
         wanted = [market for market in wanted if market.condition_id in self.streams]
-        current = {shard: list(c.protocol.books.markets) for shard, c in self.connections.items()}
-        plan = rebalance(current, wanted, self._tokens_per_connection)
-        now = now_us()
-        for shard, gone in plan.remove.items():
-            self._let_go(self.connections[shard], gone, "shutdown")
-        for shard in plan.dropped:
-            self._let_go(
-                self.connections[shard], list(self.connections[shard].protocol.books.markets), "shutdown"
-            )
+        placement = self._shards.placement()
+        plan = rebalance(placement, wanted, self._tokens_per_connection, self._shards.arriving())
+        gone = {**plan.remove, **{shard: placement[shard] for shard in plan.dropped}}
+        for shard, condition_ids in gone.items():
+            self._let_go(self._shards.connections[shard], condition_ids, "shutdown")
         for shard, markets in plan.add.items():
-            feeds = [MarketFeed(market, self.streams[market.condition_id]) for market in markets]
-            connection = self.connections.get(shard)
-            if connection is None:
-                connection = self.connections[shard] = self._new_connection(f"c{shard}")
-                connection.protocol.add(feeds, now)
-                self._tasks[shard] = asyncio.create_task(connection.run(), name=connection.name)
-            else:
-                connection.protocol.add(feeds, now)
-                connection.flush()
-        for shard in plan.dropped:
-            await self._close(shard)
+            self._shards.add(
+                shard, [MarketFeed(market, self.streams[market.condition_id]) for market in markets]
+            )
+        await self._shards.close(plan.dropped)
+        followed = self.condition_ids
+        for condition_id in [one for one in self.streams if one not in followed]:
+            # Taken over from a former owner, and followed no more.
+            self._retire(condition_id, "shutdown")
         if not plan.changes_nothing:
             self._log.info(
                 "following",
                 markets=len(wanted),
-                connections=len(self.connections),
+                connections=len(self._shards.connections),
                 added=sum(map(len, plan.add.values())),
                 removed=sum(map(len, plan.remove.values())) + len(plan.dropped),
             )
 
     async def drop(self, condition_id: str) -> None:
         """Lets a market go whose last entry is written already."""
-        for shard, connection in list(self.connections.items()):
-            if condition_id in connection.protocol.books.markets:
-                self._let_go(connection, [condition_id], None)
-                if not connection.protocol.books.markets:
-                    await self._close(shard)
+        found = self._shards.feed(condition_id)
+        if found is not None:
+            self._let_go(found[0], [condition_id], None)
+            await self._close_empty()
 
     async def finish(self, market: Market, note: str) -> None:
         """Writes how a market ended, as its last entry, once; nothing where it never had a stream.
@@ -206,7 +184,7 @@ class Following:
         Raises:
             RedisError: Redis could not be asked; nothing was written.
         """
-        found = self.feed(market.condition_id)
+        found = self._shards.feed(market.condition_id)
         if found is not None:
             connection, feed = found
             if not feed.ended:
@@ -215,63 +193,63 @@ class Following:
             await self.drop(market.condition_id)
             return
         if market.condition_id in self.streams:
+            # Taken over from a former owner, and on no connection yet.
+            self._end(market.condition_id, note)
             return
         tails = [tail for tail in await self._tails([market]) if tail.stream.exists and not tail.stream.over]
         self._begin(tails)
         for tail in tails:
-            stream = self.streams.pop(tail.stream.condition_id, None)
-            if stream is not None:
-                at_us = now_us()
-                stream.over = True
-                self._publisher.offer(Update(stream, "resolved", None, recv_us=at_us, note=note))
-                self._retired[market.condition_id] = stream
-                self._retired_us[market.condition_id] = at_us
+            self._end(tail.stream.condition_id, note)
 
     async def lose(self, partitions: frozenset[int]) -> None:
         """Another worker writes these partitions now: lets their markets go without a word."""
-        empty: list[int] = []
-        for shard, connection in self.connections.items():
-            gone = [
-                m.condition_id
-                for m in connection.protocol.books.markets.values()
-                if m.stream.partition in partitions
-            ]
-            if gone:
-                self._let_go(connection, gone, None)
-                if not connection.protocol.books.markets:
-                    empty.append(shard)
+        lost: dict[Connection, list[str]] = {}
+        for shard, condition_ids in self._shards.placement().items():
+            connection = self._shards.connections[shard]
+            markets = connection.protocol.books.markets
+            lost[connection] = [one for one in condition_ids if markets[one].stream.partition in partitions]
+        for connection, condition_ids in lost.items():
+            if condition_ids:
+                self._let_go(connection, condition_ids, None)
         # Forgotten before anything is awaited: whoever gets the partition back reads its streams anew.
         for streams in (self.streams, self._retired):
             for condition_id in [one for one, s in streams.items() if s.partition in partitions]:
                 del streams[condition_id]
-        await asyncio.gather(*(self._close(shard) for shard in empty))
+        await self._close_empty()
 
     async def shut_down(self) -> None:
         """Closes all connections with 1000 and marks the end of what is known in every stream."""
-        for connection in self.connections.values():
-            connection.protocol.retired = True
-        await asyncio.gather(*(self._close(shard) for shard in list(self.connections)))
+        self._moves.cancel(self.condition_ids)
+        self._shards.retire()
+        await self._shards.close(list(self._shards.connections))
         for stream in self.streams.values():
             self._gap(stream, "shutdown")
 
-    def failed(self) -> BaseException | None:
-        """What ended a connection's task, if anything did; none should ever end by itself."""
-        for task in self._tasks.values():
-            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                return error
-        return None
-
     def _let_go(self, connection: Connection, condition_ids: Sequence[str], cause: GapCause | None) -> None:
+        self._moves.cancel(condition_ids)
+        markets = connection.protocol.books.markets
+        feeds = [feed for one in condition_ids if (feed := markets.get(one)) is not None]
         connection.protocol.remove(condition_ids)
         connection.flush()
+        for feed in feeds:
+            feed.free()
         for condition_id in condition_ids:
-            stream = self.streams.pop(condition_id, None)
-            if stream is None:
-                continue
+            self._retire(condition_id, cause)
+
+    def _retire(self, condition_id: str, cause: GapCause | None) -> None:
+        stream = self.streams.pop(condition_id, None)
+        if stream is not None:
             if cause is not None:
                 self._gap(stream, cause)
             self._retired[condition_id] = stream
             self._retired_us[condition_id] = now_us()
+
+    def _end(self, condition_id: str, note: str) -> None:
+        stream = self.streams.get(condition_id)
+        if stream is not None:
+            stream.over = True
+            self._publisher.offer(Update(stream, "resolved", None, recv_us=now_us(), note=note))
+            self._retire(condition_id, None)
 
     def _gap(self, stream: MarketStream, cause: GapCause) -> None:
         at_us = now_us()
@@ -279,10 +257,7 @@ class Following:
         self._publisher.offer(Update(stream, "gap", None, recv_us=at_us, note=note))
         self._counters.gap(cause)
 
-    async def _close(self, shard: int) -> None:
-        # Out of sight before it is awaited: nobody may put a market on a connection that closes.
-        task = self._tasks.pop(shard, None)
-        self.connections.pop(shard, None)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
+    async def _close_empty(self) -> None:
+        await self._shards.close(
+            [shard for shard, one in self._shards.connections.items() if not one.protocol.books.markets]
+        )

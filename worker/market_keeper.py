@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
 from redis.exceptions import RedisError
 
-from marketdata.catalog import Catalog
+from marketdata.catalog import NO_REVISION, Catalog, Snapshot
 from marketdata.errors import CatalogError, DiscoveryError
 from marketdata.logs import get_logger
 from marketdata.market import Market, Winner
@@ -18,8 +18,11 @@ from worker.discovery.found import Discovery
 from worker.discovery.selection import Filters, Limits, Selection, select
 from worker.endings import Endings
 from worker.following import Following
+from worker.forgetting import Forgetting
 
 POKED_AT_MOST_EVERY_S: Final = 30.0
+REFUSALS_SAID: Final = 1_000
+"""So many of the markets that a refresh newly left out are named in the log."""
 
 
 class MarketKeeper:
@@ -30,6 +33,7 @@ class MarketKeeper:
         *,
         discovery: Discovery,
         catalog: Catalog,
+        forgetting: Forgetting,
         following: Following,
         filters: Filters,
         limits: Limits,
@@ -41,6 +45,7 @@ class MarketKeeper:
         """The catalog, as last read."""
         self._discovery = discovery
         self._catalog = catalog
+        self._forgetting = forgetting
         self._following = following
         self._filters = filters
         self._limits = limits
@@ -51,6 +56,8 @@ class MarketKeeper:
         self._selection: Selection | None = None
         self._said: tuple[str, ...] = ()
         self._refusals: set[str] = set()
+        """Names that the last refresh left out."""
+        self._read = Snapshot(NO_REVISION, {})
         self._turn = asyncio.Lock()
         self._endings = Endings(discovery, catalog, following, self._turn)
         self._log = get_logger("markets")
@@ -89,11 +96,10 @@ class MarketKeeper:
             RedisError: Redis could not be asked.
         """
         found = await self._discovery.fetch()
-        for name, reason in found.refused:
-            if name not in self._refusals and len(self._refusals) < 10_000:
-                self._refusals.add(name)
-                self._log.info("a market was left out", market=name, why=reason)
+        self._say_refused(found.refused)
         selection = select(found.markets, self._filters, self._limits, self._following.condition_ids)
+        # With thousands of markets each of these steps takes milliseconds: quotes may pass in between.
+        await asyncio.sleep(0)
         known = [market for market in found.markets if market.condition_id in self.known]
         await self._catalog.put([*known, *selection.followed, *selection.recorded])
         if selection.left_out != self._said:
@@ -106,6 +112,9 @@ class MarketKeeper:
         await self._endings.poll(self.known, trading, self._owned())
         self._selection = selection
         await self.apply()
+        listed = {market.condition_id for market in found.markets}
+        for one in await self._forgetting.sweep(self.known, owned=self._owned(), listed=listed):
+            self.known.pop(one, None)
 
     async def apply(self) -> None:
         """Follows those of the selected markets whose partitions are ours.
@@ -116,7 +125,8 @@ class MarketKeeper:
         async with self._turn:
             if self._selection is None:
                 return
-            self.known = await self._catalog.load()
+            await self._read_catalog()
+            await asyncio.sleep(0)
             owned = self._owned()
             wanted = [
                 market
@@ -132,7 +142,7 @@ class MarketKeeper:
             CatalogError, RedisError: to be tried again.
         """
         async with self._turn:
-            self.known = await self._catalog.load()
+            await self._read_catalog()
             theirs = [m for m in self.known.values() if m.partition in partitions and m.state != "resolved"]
             await self._following.take_over(theirs, old_limit_ms)
         await self.apply()
@@ -145,3 +155,15 @@ class MarketKeeper:
         if market is not None:
             self.known[condition_id] = over = replace(market, state="resolved", winner=winner)
             await self._catalog.put([over])
+
+    async def _read_catalog(self) -> None:
+        self._read = await self._catalog.newer(self._read)
+        self.known = dict(self._read.markets)
+
+    def _say_refused(self, refused: Sequence[tuple[str, str]]) -> None:
+        new = [(name, why) for name, why in refused if name not in self._refusals]
+        for name, why in new[:REFUSALS_SAID]:
+            self._log.info("a market was left out", market=name, why=why)
+        if len(new) > REFUSALS_SAID:
+            self._log.info(f"{len(new) - REFUSALS_SAID} more markets were left out")
+        self._refusals = {name for name, _ in refused}

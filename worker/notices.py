@@ -30,11 +30,28 @@ class Quarantined(NamedTuple):
 class Witness(NamedTuple):
     """Compare these tokens with the REST book.
 
-    `lost`: after a frame that could not be read. `first`: because a first book is missing.
+    `lost`: after a frame that could not be read. `first`: because a first book is missing. `silent`: because
+    nothing was heard of them for long.
     """
 
     tokens: tuple[str, ...]
-    why: Literal["lost", "first"]
+    why: Literal["lost", "first", "silent"]
+
+
+class Move(NamedTuple):
+    """Get this token's book by another connection."""
+
+    condition_id: str
+    token: str
+
+
+class Event(NamedTuple):
+    """Something that a person who watches wants to know. `outcome` None: the whole market."""
+
+    what: Literal["gap", "rescue"]
+    condition_id: str
+    outcome: int | None
+    text: str
 
 
 class Ended(NamedTuple):
@@ -45,5 +62,5 @@ class Ended(NamedTuple):
 
 
 Command = Send | Close
-Notice = Quarantined | Witness | Ended | NewMarket
+Notice = Quarantined | Witness | Move | Event | Ended | NewMarket
 """NewMarket: a market was listed somewhere on the exchange."""

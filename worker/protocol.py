@@ -7,18 +7,15 @@ the time in Unix microseconds, then takes what has gathered in `updates`, `comma
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
 
-import orjson
-
-from marketdata.venue import MAX_IDS_A_FRAME
 from worker.books import Books
 from worker.counters import Counters
-from worker.feeds import MarketFeed, TokenFeed, TokenState
+from worker.feeds import MarketFeed
 from worker.messages import UnreadableFrameError, parse_frame
-from worker.notices import Close, Command, Notice, Quarantined, Send, Witness
+from worker.notices import Close, Command, Notice, Quarantined, Send
 from worker.policy import SECOND_US, ProtocolPolicy
+from worker.rescues import Rescues
 from worker.shapes import (
     BestBidAsk,
     Book,
@@ -31,10 +28,7 @@ from worker.shapes import (
     Trade,
 )
 from worker.streams import Update
-
-RESYNC_LONGEST_S: Final = 30
-UNLISTED_PATIENCE: Final = 10
-"""A token of which the venue has no book is asked for this much less often, while nothing is heard of it."""
+from worker.subscriptions import Subscriptions
 
 
 class ConnectionState(enum.Enum):
@@ -57,13 +51,17 @@ class ConnectionProtocol:
         """How many times this connection has been opened."""
         self.retired = False
         """The worker stops: the end of the connection is marked by others."""
+        self.opened_us = 0
+        """When the connection was opened last, Unix microseconds."""
+        self.frames = 0
+        """Received on this connection, over all its lives."""
         self.last_frame_us = 0
         self.pong_us: int | None = None
         """The last PONG's round trip, microseconds."""
         self._policy = policy
         self._counters = counters
-        self._is_open = False
-        self._subscribed = False
+        self._subscriptions = Subscriptions(self.commands)
+        self.rescues = Rescues(self.books, self._subscriptions, policy, counters)
         self._first_books_before = 0
         self._ping_us = 0
         self._pong_awaited_us = 0
@@ -93,20 +91,18 @@ class ConnectionProtocol:
     def opened(self, now_us: int) -> None:
         """The connection is open: subscribe to everything, in frames of at most 100 ids."""
         self.generation += 1
-        self._is_open = True
-        self._subscribed = False
+        self._subscriptions.opened()
         self._pong_awaited_us = 0
-        self.last_frame_us = self.books.last_data_us = now_us
+        self.opened_us = self.last_frame_us = self.books.last_data_us = now_us
         for market in self.books.markets.values():
-            market.stream.gen += 1
-        for feed in self.books.tokens.values():
-            self._await_book(feed, now_us)
+            market.stream.gen += not market.muted
+        self.rescues.opened(now_us)
         self._subscribe(list(self.books.tokens), now_us)
 
     def closed(self, now_us: int) -> None:
         """The connection is gone: every token that was live gets a gap from the last frame on."""
         self.state = ConnectionState.CLOSED
-        self._is_open = self._subscribed = False
+        self._subscriptions.closed()
         for feed in self.books.tokens.values():
             if not self.retired:
                 start_us = self.books.right_until_us(feed, self.last_frame_us)
@@ -120,23 +116,21 @@ class ConnectionProtocol:
             self.books.add(market)
             for feed in market.tokens:
                 tokens.append(feed.token)
-                self._await_book(feed, now_us)
-            if self._is_open:
-                market.stream.gen += 1
-        if self._is_open:
-            self._subscribe(tokens, now_us)
+                self.rescues.await_book(feed, now_us)
+            if self._subscriptions.is_open:
+                market.stream.gen += not market.muted
+        self._subscribe(tokens, now_us)
 
     def remove(self, condition_ids: Iterable[str]) -> None:
         """Lets markets go and frees all that was known of them."""
         tokens = [token for condition_id in condition_ids for token in self.books.remove(condition_id)]
-        if self._subscribed:
-            self._unsubscribe(tokens)
+        self._subscriptions.unsubscribe(tokens)
 
     # -- time -----------------------------------------------------------------------------------------------
 
     def tick(self, now_us: int) -> None:
         """Once a second: heartbeat, overdue books, planned new snapshots, open steps."""
-        if not self._subscribed:
+        if not self._subscriptions.begun:
             return
         self.tick_steps(now_us)
         policy = self._policy
@@ -150,22 +144,12 @@ class ConnectionProtocol:
             if not self._pong_awaited_us:
                 self._pong_awaited_us = now_us
             self.commands.append(Send("PING"))
-        overdue: list[str] = []
-        for feed in self.books.tokens.values():
-            if feed.resubscribe_us and now_us >= feed.resubscribe_us:
-                self._resubscribe(feed, now_us)
-            elif feed.book_due_us and now_us >= feed.book_due_us:
-                patience = UNLISTED_PATIENCE if feed.state is TokenState.UNLISTED else 1
-                feed.book_due_us = now_us + int(policy.first_book_timeout_s * SECOND_US) * patience
-                overdue.append(feed.token)
-        if overdue:
-            self._counters.first_books_overdue += len(overdue)
-            self.notices.append(Witness(tuple(overdue), "first"))
+        self.rescues.tick(now_us)
 
     def tick_steps(self, now_us: int) -> None:
         """When `due_us` has come: open steps only."""
         self.books.tick_steps(now_us)
-        self.resync(now_us)
+        self.rescues.resync(now_us)
 
     @property
     def due_us(self) -> int | None:
@@ -178,6 +162,7 @@ class ConnectionProtocol:
         """One frame as received."""
         counters = self._counters
         counters.frames += 1
+        self.frames += 1
         counters.bytes += len(data)
         self.last_frame_us = now_us
         try:
@@ -224,7 +209,7 @@ class ConnectionProtocol:
             # Once a frame: one array can hold a million things of no market.
             books.distrust_all(now_us)
         if books.resync:
-            self.resync(now_us)
+            self.rescues.resync(now_us)
 
     def _text(self, message: Text, now_us: int) -> None:
         if message.text == "PONG":
@@ -234,63 +219,9 @@ class ConnectionProtocol:
             return
         self._counters.text(message.text)
 
-    # -- new snapshots --------------------------------------------------------------------------------------
-
-    def resync(self, now_us: int) -> None:
-        """Asks for the snapshots that the books want: the first at once, further ones of a token ever later."""
-        for feed in self.books.resync:
-            if feed.resyncs <= 1:
-                self._resubscribe(feed, now_us)
-            else:
-                delay_s = min(RESYNC_LONGEST_S, 2 ** min(feed.resyncs - 2, 10))
-                feed.resubscribe_us = now_us + delay_s * SECOND_US
-        self.books.resync.clear()
-
-    def first_book_said(self, token: str, *, listed: bool, now_us: int) -> None:
-        """REST said whether the venue has a book of a token whose first book is missing."""
-        feed = self.books.tokens.get(token)
-        if feed is None or feed.state is TokenState.LIVE or not self._subscribed:
-            return
-        if listed:
-            self._counters.first_book_retries += 1
-            self._resubscribe(feed, now_us)
-        else:
-            feed.state = TokenState.UNLISTED
-
-    def _await_book(self, feed: TokenFeed, now_us: int) -> None:
-        feed.state = TokenState.WAITING
-        feed.book_due_us = now_us + int(self._policy.first_book_timeout_s * SECOND_US)
-
-    def _resubscribe(self, feed: TokenFeed, now_us: int) -> None:
-        if not self._subscribed or feed.token not in self.books.tokens:
-            return
-        feed.resubscribe_us = 0
-        feed.market.stream.gen += 1
-        self._await_book(feed, now_us)
-        self._unsubscribe([feed.token])
-        self._subscribe([feed.token], now_us)
-
-    # -- subscriptions --------------------------------------------------------------------------------------
-
-    def _unsubscribe(self, tokens: Sequence[str]) -> None:
-        for chunk in _chunks(tokens):
-            self._send({"operation": "unsubscribe", "assets_ids": chunk})
-
     def _subscribe(self, tokens: Sequence[str], now_us: int) -> None:
-        for chunk in _chunks(tokens):
-            if self._subscribed:
-                self._send({"operation": "subscribe", "assets_ids": chunk, "custom_feature_enabled": True})
-            else:
-                self._subscribed = True
-                self._ping_us = now_us
-                self._send({"assets_ids": chunk, "type": "market", "custom_feature_enabled": True})
-        if self._subscribed and self.state is not ConnectionState.LIVE:
+        begun = self._subscriptions.begun
+        self._subscriptions.subscribe(tokens)
+        if not begun and self._subscriptions.begun:
+            self._ping_us = now_us
             self.state = ConnectionState.SUBSCRIBED
-
-    def _send(self, payload: dict[str, object]) -> None:
-        self.commands.append(Send(orjson.dumps(payload).decode()))
-
-
-def _chunks(tokens: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(tokens), MAX_IDS_A_FRAME):
-        yield list(tokens[start : start + MAX_IDS_A_FRAME])

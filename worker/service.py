@@ -6,6 +6,7 @@ import asyncio
 import gc
 import secrets
 import socket
+import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 from random import Random
@@ -20,6 +21,7 @@ from marketdata.errors import BookstreamError
 from marketdata.keys import Keys
 from marketdata.leases import Leases
 from marketdata.logs import get_logger
+from marketdata.market import Market
 from marketdata.redis_url import RedisSession, redis_session
 from marketdata.tasks import end_tasks
 from worker.backoff import Backoff
@@ -29,19 +31,24 @@ from worker.counters import Counters
 from worker.discovery.choice import discovery_of, filters_of
 from worker.discovery.selection import Limits
 from worker.following import Following
+from worker.forgetting import Forgetting
 from worker.heartbeat import Heartbeat
 from worker.ids import IdClock
 from worker.limiter import OpenLimiter
 from worker.market_keeper import MarketKeeper
-from worker.notices import Ended, Notice, Quarantined, Witness
+from worker.moves import Moves
+from worker.notices import Ended, Event, Move, Notice, Quarantined, Witness
 from worker.ownership import Ownership
 from worker.policy import ProtocolPolicy
 from worker.protocol import ConnectionProtocol
 from worker.publisher import Publisher
 from worker.quarantine import Quarantine
+from worker.recent import Recent
+from worker.recording.choice import recorder_of
 from worker.retention import Retention
 from worker.settings import WorkerSettings
 from worker.shapes import NewMarket
+from worker.shards import Shards
 from worker.sockets import connector_of
 from worker.standing import Standing
 from worker.status import Status
@@ -53,6 +60,9 @@ FLUSH_S: Final = 3.5
 """How long a stop waits for Redis to take what is pending; all of a stop takes at most 5 s."""
 
 WARM_UP_S: Final = 15.0
+
+SWITCH_EVERY_S: Final = 0.0005
+"""The venue's catalog is parsed in a thread; at Python's own 5 ms it would hold up quotes that long each time."""
 
 
 async def run(settings: WorkerSettings, stop: asyncio.Event) -> int:
@@ -80,6 +90,7 @@ async def run(settings: WorkerSettings, stop: asyncio.Event) -> int:
 
 async def _run(settings: WorkerSettings, stop: asyncio.Event, started: asyncio.Event) -> int:
     log = get_logger("worker")
+    sys.setswitchinterval(SWITCH_EVERY_S)
     worker_id = settings.worker_id or f"{_host()}-{secrets.token_hex(3)}"
     name = f"bookstream-worker-{worker_id}"
     async with (
@@ -107,12 +118,17 @@ class Worker:
         self._keys = keys = Keys(settings.key_prefix)
         self._counters = counters = Counters()
         self._random = Random()
+        self._recent = Recent()
         self._limiter = OpenLimiter(settings.opens_per_s)
         self._connector = connector_of(settings.socket_mode)
+        self._recorder = recorder_of(settings, worker_id, self._random)
         self._policy = ProtocolPolicy(
             ping_interval_s=settings.ping_interval_s,
             pong_timeout_s=settings.pong_timeout_s,
             first_book_timeout_s=settings.first_book_timeout_s,
+            stale_after_s=settings.stale_after_s,
+            quarantine_retry_s=settings.quarantine_retry_s,
+            trust_min=settings.trust_min,
             steps=StepPolicy(
                 quiet_us=int(settings.step_quiet_ms * 1000),
                 desync_after_us=int(settings.desync_after_ms * 1000),
@@ -138,6 +154,15 @@ class Worker:
             ids=ids,
             backoff=Backoff(0.05, 1.0, self._random),
         )
+        self._shards = Shards(self._new_connection)
+        self._moves = Moves(
+            shards=self._shards,
+            counters=counters,
+            tokens_per_connection=settings.tokens_per_connection,
+            max_connections=settings.max_connections,
+            max_age_s=settings.connection_max_age_s,
+            market_of=self._market_of,
+        )
         self._following = Following(
             client=client,
             keys=keys,
@@ -146,7 +171,8 @@ class Worker:
             ids=ids,
             counters=counters,
             tokens_per_connection=settings.tokens_per_connection,
-            new_connection=self._new_connection,
+            shards=self._shards,
+            moves=self._moves,
         )
         self._ownership = Ownership(
             client=client,
@@ -165,6 +191,13 @@ class Worker:
         self._keeper = MarketKeeper(
             discovery=discovery_of(settings, filters, http),
             catalog=self._catalog,
+            forgetting=Forgetting(
+                client,
+                keys,
+                self._catalog,
+                lambda: self._publisher.streams,
+                max_age_s=settings.stream_max_age_s,
+            ),
             following=self._following,
             filters=filters,
             limits=Limits(settings.max_markets, settings.max_connections, settings.tokens_per_connection),
@@ -180,12 +213,15 @@ class Worker:
             maxlen=settings.stream_maxlen,
             max_age_s=settings.stream_max_age_s,
         )
-        self._status = Status(client, keys, worker_id, counters, self._publisher, settings.partitions)
+        self._status = Status(
+            client, keys, worker_id, counters, self._publisher, self._recent, settings.partitions
+        )
         self._standing = Standing(self._ownership, self._keeper, self._status)
         self._heartbeat = Heartbeat(
             keys=keys,
             worker_id=worker_id,
-            following=self._following,
+            shards=self._shards,
+            moves=self._moves,
             ownership=self._ownership,
             publisher=self._publisher,
             hash_checks_per_s=settings.hash_checks_per_s if settings.book_hash_check == "sampled" else 0,
@@ -198,6 +234,8 @@ class Worker:
         """Runs until `stop` is set, or until a part fails; returns the exit code."""
         self._log.info("starting", worker=self._id, partitions=self._settings.partitions)
         await self._until_redis_answers(self._catalog.check_contract(self._settings.partitions))
+        if self._recorder is not None:
+            self._recorder.start()
         for part in (
             self._publisher.run(),
             self._standing.keep_leases(),
@@ -206,6 +244,7 @@ class Worker:
             self._keep_status(),
             self._quarantine.run(),
             self._witnesses.run(),
+            self._moves.run(),
             self._retention.run(),
             _freeze_when_warm(),
         ):
@@ -226,15 +265,16 @@ class Worker:
         """Once a second: heartbeats, overdue books, clock entries, sampled hash checks. Waits for nothing else."""
         while True:
             await asyncio.sleep(1.0)
-            self._heartbeat.beat()
+            await self._heartbeat.beat()
             self._following.forget_retired()
-            failure = self._following.failed()
+            failure = self._shards.failed()
             if failure is not None:
                 raise failure
 
     async def _keep_status(self) -> None:
         while True:
             try:
+                await self._status.look_at_markets(self._shards.feeds())
                 await self._status.write(self._record())
             except (RedisError, OSError) as error:
                 self._log.debug(f"status not written: {in_one_line(error)}")
@@ -252,20 +292,36 @@ class Worker:
             limiter=self._limiter,
             backoff=Backoff(settings.reconnect_min_s, settings.reconnect_max_s, self._random),
             counters=self._counters,
+            recent=self._recent,
             on_update=self._publisher.offer,
             on_notice=self._on_notice,
+            recorder=self._recorder,
         )
 
     def _on_notice(self, connection: Connection, notice: Notice) -> None:
         match notice:
             case Quarantined(frame, reason):
                 self._quarantine.add(frame, reason, connection.name)
+                self._recent.add("error", f"{connection.name} got a frame that could not be used: {reason}")
             case Witness():
                 self._witnesses.ask(connection, notice)
+            case Move(condition_id, token):
+                self._moves.rescue(connection, condition_id, token)
+            case Event(what, condition_id, outcome, text):
+                self._recent.add(what, f"{text} ({self._named(condition_id, outcome)}, {connection.name})")
             case NewMarket(market):
                 self._keeper.heard_of(market)
             case Ended(condition_id, winner):
                 self._follow_up(self._keeper.resolved(condition_id, winner))
+
+    def _market_of(self, condition_id: str) -> Market | None:
+        return self._keeper.known.get(condition_id)
+
+    def _named(self, condition_id: str, outcome: int | None) -> str:
+        market = self._market_of(condition_id)
+        if market is None:
+            return condition_id
+        return market.question if outcome is None else f"{market.question}: {market.outcomes[outcome]}"
 
     def _on_lost(self, lost: frozenset[int]) -> None:
         self._follow_up(self._following.lose(lost))
@@ -300,6 +356,8 @@ class Worker:
         writing, others = self._tasks[0], self._tasks[1:]
         await end_tasks({*others, *self._followups})
         await self._following.shut_down()
+        if self._recorder is not None:
+            await self._recorder.close()
         try:
             async with asyncio.timeout(FLUSH_S):
                 with suppress(RedisError, OSError):
@@ -341,8 +399,10 @@ class Worker:
 
     def _record(self) -> dict[str, Any]:
         following = self._following
+        if self._recorder is not None:
+            self._recorder.count_into(self._counters)
         return self._status.record(
-            following.connections.values(),
+            self._shards.connections.values(),
             markets=len(following.condition_ids),
             partitions=len(self._ownership.owned),
         )

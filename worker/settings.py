@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import StringConstraints, model_validator
 
+from marketdata.raw_files import Compression
 from marketdata.settings import CommaSplit, CrossedError, RedisSettings, setting
 from marketdata.venue import MAX_TOKENS_A_CONNECTION
 
@@ -15,6 +16,7 @@ CONNECTIONS: Final = "Connections"
 BOOKS: Final = "Books"
 PUBLISHING: Final = "Publishing and retention"
 OWNERSHIP: Final = "Ownership"
+RAW_CAPTURE: Final = "Raw capture"
 
 _HTTP: Final = r"^https?://[^\s/]\S*$"
 
@@ -123,6 +125,24 @@ class WorkerSettings(RedisSettings):
         30, "A token without a first book for this long is asked for again.", CONNECTIONS, gt=0, le=3600
     )
 
+    stale_after_s: float = setting(
+        30,
+        "A token that nothing was heard of for this long is compared with the venue's book over REST.",
+        CONNECTIONS,
+        ge=1,
+        le=3600,
+    )
+    quarantine_retry_s: float = setting(
+        60, "A silent token that nothing rescued is asked for this often.", CONNECTIONS, ge=1, le=86_400
+    )
+    connection_max_age_s: float = setting(
+        0,
+        "A connection is replaced by a new one at this age, without a gap where both have the same books; 0: never.",
+        CONNECTIONS,
+        ge=0,
+        le=604_800,
+    )
+
     step_quiet_ms: float = setting(
         5,
         "A step of the exchange is over after this much silence of its connection.",
@@ -142,6 +162,13 @@ class WorkerSettings(RedisSettings):
     )
     hash_checks_per_s: float = setting(
         500, "At most this many sampled hash checks a second.", BOOKS, ge=0, le=1_000_000
+    )
+    trust_min: float = setting(
+        0.8,
+        "A market gets a gap and new books when a smaller share of its recent hash checks matches.",
+        BOOKS,
+        ge=0,
+        le=1,
     )
 
     max_pending: int = setting(
@@ -168,6 +195,22 @@ class WorkerSettings(RedisSettings):
         allowed="1 to 64 of A-Z, a-z, 0-9 and . _ -, or empty",
         pattern=r"^[A-Za-z0-9._-]{0,64}$",
     )
+
+    record_raw: str = setting(
+        "",
+        "A directory that keeps all frames as received and sent, in hourly files; empty: none are kept.",
+        RAW_CAPTURE,
+        allowed="a path, or empty",
+        metavar="DIR",
+    )
+    record_raw_max_mb: int = setting(
+        10_000,
+        "All hourly files in that directory together: the oldest is deleted first.",
+        RAW_CAPTURE,
+        ge=100,
+        le=100_000_000,
+    )
+    record_raw_compression: Compression = setting("zstd", "How hourly files are compressed.", RAW_CAPTURE)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -54,7 +54,10 @@ def markets_a_connection(tokens_per_connection: int) -> int:
 
 
 def rebalance(
-    current: Mapping[int, Sequence[str]], wanted: Iterable[Market], tokens_per_connection: int
+    current: Mapping[int, Sequence[str]],
+    wanted: Iterable[Market],
+    tokens_per_connection: int,
+    arriving: Mapping[int, int] | None = None,
 ) -> Plan:
     """The fewest changes from the current placement to the wanted markets.
 
@@ -65,11 +68,13 @@ def rebalance(
         current: condition ids by shard id.
         wanted: the markets to follow; one named twice counts once.
         tokens_per_connection: at most so many tokens a shard.
+        arriving: how many markets are on their way from one shard to another, by the latter; their places are kept.
 
     Raises:
         SettingsError: tokens_per_connection is below two.
     """
     room = markets_a_connection(tokens_per_connection)
+    kept_free = arriving or {}
     wanted_by_id = {market.condition_id: market for market in wanted}
     kept = _kept(current, wanted_by_id, room)
     placed = {one for ids in kept.values() for one in ids}
@@ -79,7 +84,7 @@ def rebalance(
     by_fill = sorted(kept, key=lambda shard: (-len(kept[shard]), shard))
     at = 0
     for shard in by_fill:
-        filling = waiting[at : at + room - len(kept[shard])]
+        filling = waiting[at : at + max(0, room - len(kept[shard]) - kept_free.get(shard, 0))]
         at += len(filling)
         if filling:
             add[shard] = filling
@@ -95,14 +100,14 @@ def rebalance(
         shard: (*kept.get(shard, ()), *(market.condition_id for market in add.get(shard, ())))
         for shard in sorted({*kept, *new})
     }
-    dropped = tuple(shard for shard, ids in shards.items() if not ids)
+    dropped = tuple(shard for shard, ids in shards.items() if not ids and not kept_free.get(shard))
     return Plan(
         shards={shard: ids for shard, ids in shards.items() if ids},
         add=add,
         remove={
             shard: gone
             for shard, ids in sorted(current.items())
-            if shards[shard] and (gone := _gone(ids, kept[shard]))
+            if shard not in dropped and (gone := _gone(ids, kept[shard]))
         },
         new=tuple(new),
         dropped=dropped,

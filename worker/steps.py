@@ -42,12 +42,13 @@ class StepGate:
     __slots__ = (
         "_closed",
         "_held_since_us",
-        "_last_change_us",
         "_suspect",
         "book",
+        "changed_us",
         "good_us",
         "hash",
         "shown",
+        "snapshot_us",
         "venue_ms",
     )
 
@@ -60,8 +61,11 @@ class StepGate:
         """The venue's hash of the book at that step; empty if it gave none."""
         self.good_us = 0
         """When the book last agreed with the venue, Unix microseconds."""
+        self.changed_us = 0
+        """When a message last told of this book, Unix microseconds: the token's data clock."""
+        self.snapshot_us = 0
+        """When the last whole book came, Unix microseconds."""
         self._held_since_us = 0
-        self._last_change_us = 0
         self._closed = False
         self._suspect = False
 
@@ -81,7 +85,7 @@ class StepGate:
         self.book = book
         self.venue_ms = venue_ms
         self.hash = book_hash
-        self._last_change_us = now_us
+        self.changed_us = self.snapshot_us = now_us
         self._let_go()
         return self._show(book, now_us)
 
@@ -97,7 +101,7 @@ class StepGate:
             self._closed = False
         self.venue_ms = venue_ms
         self.hash = last.hash
-        self._last_change_us = now_us
+        self.changed_us = now_us
         for change in changes:
             book.apply(change)
         if last.best_bid is None or last.best_ask is None or book.agrees_with(last.best_bid, last.best_ask):
@@ -113,7 +117,7 @@ class StepGate:
             return Verdict.NOTHING
         if now_us - self._held_since_us >= policy.desync_after_us:
             return Verdict.DESYNC
-        if not self._closed and now_us - self._last_change_us >= policy.quiet_us:
+        if not self._closed and now_us - self.changed_us >= policy.quiet_us:
             self._closed = True
             if self._close_unequal():
                 return Verdict.DESYNC
@@ -121,14 +125,14 @@ class StepGate:
 
     def quiet(self, now_us: int, policy: StepPolicy) -> bool:
         """Whether the last step is over: agreed, and no message for a few milliseconds."""
-        return not self._held_since_us and now_us - self._last_change_us >= policy.quiet_us
+        return not self._held_since_us and now_us - self.changed_us >= policy.quiet_us
 
     def due_us(self, policy: StepPolicy) -> int | None:
         """When `tick` has something to do next, Unix microseconds; None: no time matters."""
         if not self._held_since_us:
             return None
         deadline_us = self._held_since_us + policy.desync_after_us
-        return deadline_us if self._closed else min(deadline_us, self._last_change_us + policy.quiet_us)
+        return deadline_us if self._closed else min(deadline_us, self.changed_us + policy.quiet_us)
 
     def _close_unequal(self) -> bool:
         """A step closed while the pairs differ; true if it is the second one running."""

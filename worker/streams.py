@@ -17,6 +17,7 @@ class MarketStream:
         packed_gen: that of the newest entry that was given an id; what is written never falls below it.
         seq: the counter of each of the two tokens.
         entries: how many entries of it were acknowledged.
+        trades: how many trades were told to be written.
         exists: whether Redis is believed to hold the stream.
         last_id: the newest id that Redis acknowledged or was found to hold.
         over: whether its market was resolved: nothing follows that entry.
@@ -36,6 +37,7 @@ class MarketStream:
         "partition",
         "seq",
         "skipped",
+        "trades",
     )
 
     def __init__(self, condition_id: str, key: str, partition: int) -> None:
@@ -48,6 +50,7 @@ class MarketStream:
         self.skipped = [0, 0]
         """Updates of each token that were dropped and must be counted by its next entry."""
         self.entries = 0
+        self.trades = 0
         self.exists = False
         self.last_id = EntryId(0, 0)
         self.over = False

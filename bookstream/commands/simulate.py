@@ -19,7 +19,19 @@ def main(argv: Sequence[str]) -> int:
 async def _body(settings: SimulateSettings, stop: asyncio.Event) -> int:
     if not (settings.capture or settings.synthetic):
         raise SettingsError("--synthetic or --capture FILE must be given: what to play")
+    from simulator.faults.faults import Faults
+    from simulator.faults.reading import read_flag, read_schedule
     from simulator.service import run, run_synthetic
+
+    seed = secrets.randbits(32) if settings.seed is None else settings.seed
+    faults = Faults(
+        seed=seed if settings.fault_seed is None else settings.fault_seed,
+        schedule=(
+            *map(read_flag, settings.fault),
+            *(() if settings.faults is None else read_schedule(settings.faults)),
+        ),
+        rate_a_minute=settings.fault_rate,
+    )
 
     def say(url: str) -> None:
         # A program that started this one waits for the line, so it may not linger in a buffer.
@@ -31,10 +43,11 @@ async def _body(settings: SimulateSettings, stop: asyncio.Event) -> int:
             port=settings.port,
             markets=settings.markets,
             rate=settings.rate,
-            seed=secrets.randbits(32) if settings.seed is None else settings.seed,
+            seed=seed,
             edges_a_minute=settings.edges,
             start_ms=settings.start_ms,
             truth_s=settings.truth_s,
+            faults=faults,
             stop=stop,
             on_ready=say,
         )
@@ -45,6 +58,7 @@ async def _body(settings: SimulateSettings, stop: asyncio.Event) -> int:
             captures=settings.capture,
             speed=settings.speed,
             loop=settings.loop,
+            faults=faults,
             stop=stop,
             on_ready=say,
         )

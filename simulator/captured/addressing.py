@@ -14,15 +14,25 @@ GLOBAL_EVENTS: Final = frozenset({"new_market", "market_resolved"})
 CUSTOM_EVENTS: Final = GLOBAL_EVENTS | {"best_bid_ask"}
 
 
-def frame_of(data: bytes, messages: Sequence[Message]) -> Frame:
-    """The frame with its addressees. One without a market (sport results) goes to everyone."""
+def frame_of(data: bytes, messages: Sequence[Message], watched: frozenset[str] = frozenset()) -> Frame:
+    """The frame with its addressees. One without a market (sport results) goes to everyone.
+
+    Args:
+        data: the payload.
+        messages: what it holds; none for one that cannot be read.
+        watched: condition ids that the recording connection was subscribed to, where that is known. Each of its
+            connections recorded what was sent to all: its own copy then goes to whoever watches one of these.
+    """
     kinds = [message.get("event_type") for message in messages]
     markets = frozenset(market for message in messages if (market := market_of(message)))
+    everywhere = not markets or any(kind in GLOBAL_EVENTS for kind in kinds)
+    if watched:
+        markets = watched if everywhere else (markets & watched) or watched
     return Frame(
         data=data,
         markets=markets,
-        custom_only=all(kind in CUSTOM_EVENTS for kind in kinds),
-        everywhere=not markets or any(kind in GLOBAL_EVENTS for kind in kinds),
+        custom_only=bool(kinds) and all(kind in CUSTOM_EVENTS for kind in kinds),
+        everywhere=everywhere and not watched,
     )
 
 

@@ -1,19 +1,19 @@
 """Files of recorded traffic to rows: the exact bytes of a frame, when it came, whether it came over REST.
 
 Formats: an object or array a line; one JSON array of messages or wrapped records over many lines; one
-pretty-printed object; any of them gzipped. Wrappers: {receivedAt, payloadUtf8}; {t, dir, data}, of which
-`recv` is the venue's; {…, receivedAtMs, kind: "ws_message", data}; {kind: "ws" or "rest_book", message}.
+pretty-printed object; any of them packed by gzip or zstd. Wrappers: {receivedAt, payloadUtf8}; {t, dir, data}, of
+which `recv` is the venue's; {…, receivedAtMs, kind: "ws_message", data}; {kind: "ws" or "rest_book", message};
+{t, dir, conn, data or data_base64} of raw captures (docs/raw-capture.md).
 
 A payload that is a string is the frame byte for byte; a payload that is an object, and an element of an array
 over many lines, are written again compactly. An object with bids and asks but no event_type is a REST answer.
 Text frames and empty arrays are answers to the client that recorded them, so they are left out, as is what
-that client sent.
+that client sent. Frames of a raw capture that cannot be read are kept as they were: they came like that.
 """
 
 from __future__ import annotations
 
-import gzip
-import zlib
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,15 +21,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
+import structlog
 
 from marketdata.errors import CaptureError
+from simulator.captured.unpacking import read_content
 
 MAX_BYTES: Final = 2 * 1024 * 1024 * 1024
 """A recording is held in memory; one that is larger unpacked is refused."""
 
 _TEXT_FRAMES: Final = frozenset({"PING", "PONG", "NO NEW ASSETS", "INVALID OPERATION"})
+_ANSWERS: Final = frozenset({b"[]", b"[]\n", *(text.encode() for text in _TEXT_FRAMES)})
 _SOCKET_KINDS: Final = frozenset({"ws", "ws_message"})
-_GZIP_MAGIC: Final = b"\x1f\x8b"
+
+_log = structlog.stdlib.get_logger("simulator")
 
 Message = dict[str, Any]
 
@@ -44,6 +48,9 @@ class Row:
         data: the frame, or the body of the REST answer.
         messages: what `data` holds, parsed; one for an object, any number for an array.
         is_rest: a REST answer.
+        connection: of a raw capture, on which connection; empty in other recordings.
+        requested: of a raw capture, token ids that the client subscribed to here; such a row is no frame.
+        is_opaque: of a raw capture, a frame that cannot be read; played all the same.
     """
 
     line: int
@@ -51,6 +58,9 @@ class Row:
     data: bytes
     messages: list[Message]
     is_rest: bool
+    connection: str = ""
+    requested: tuple[str, ...] = ()
+    is_opaque: bool = False
 
 
 def read_rows(path: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Row]:
@@ -59,7 +69,7 @@ def read_rows(path: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Row]:
     Raises:
         CaptureError: the file cannot be read, is too large, or a line is malformed; names file and line.
     """
-    data = _content(path, max_bytes)
+    data = read_content(path, max_bytes)
     lines = data.split(b"\n")
     first = next((place for place, line in enumerate(lines) if line.strip()), None)
     if first is None:
@@ -78,20 +88,6 @@ def read_rows(path: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Row]:
     for number, line in enumerate(lines, start=1):
         if text := line.strip():
             yield from _rows_of_line(path, number, text)
-
-
-def _content(path: Path, max_bytes: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            packed = file.read(2) == _GZIP_MAGIC
-        with gzip.open(path, "rb") if packed else path.open("rb") as stream:
-            data: bytes = stream.read(max_bytes + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CaptureError(f"{path}: cannot be read: {reason}; nothing was played") from error
-    if len(data) > max_bytes:
-        raise CaptureError(f"{path}: more than {max_bytes} bytes unpacked; split it, nothing was played")
-    return data
 
 
 def _is_record(line: bytes) -> bool:
@@ -118,6 +114,12 @@ def _rows_of(path: Path, number: int, text: bytes, record: object) -> Iterator[R
     if not isinstance(record, dict) or not _is_wrapper(record):
         yield from _frame(path, number, None, text, record, is_rest=_is_rest_answer(record))
         return
+    if record.get("dir") == "lost":
+        _log.warning("the recording has a hole", path=str(path), line=number, frames=record.get("frames"))
+        return
+    if "conn" in record:
+        yield from _of_raw_capture(path, number, record)
+        return
     kind = record.get("kind", "ws")
     is_rest = kind == "rest_book"
     if record.get("dir", "recv") != "recv" or not (is_rest or kind in _SOCKET_KINDS):
@@ -129,6 +131,52 @@ def _rows_of(path: Path, number: int, text: bytes, record: object) -> Iterator[R
     elif payload.lstrip()[:1] in ("{", "["):
         data = payload.encode()
         yield from _frame(path, number, received_ms, data, _loads(path, number, data), is_rest=is_rest)
+
+
+def _of_raw_capture(path: Path, number: int, record: Message) -> Iterator[Row]:
+    direction, connection = record.get("dir"), str(record["conn"])
+    if direction not in ("recv", "send"):
+        return
+    try:
+        data = (
+            base64.b64decode(record["data_base64"], validate=True)
+            if "data_base64" in record
+            else record["data"].encode()
+        )
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise CaptureError(f"{path}:{number}: a raw frame without its payload; nothing was played") from None
+    received_ms = _received_ms(path, number, record)
+    if direction == "send":
+        if requested := _requested(data):
+            yield Row(number, received_ms, data, [], False, connection, requested)
+        return
+    if data in _ANSWERS:
+        return
+    messages = _sound_messages(data)
+    yield Row(number, received_ms, data, messages, False, connection, is_opaque=not messages)
+
+
+def _requested(data: bytes) -> tuple[str, ...]:
+    """Token ids that a client's frame subscribes to."""
+    try:
+        request = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return ()
+    if not isinstance(request, dict) or request.get("operation") == "unsubscribe":
+        return ()
+    ids = request.get("assets_ids")
+    return tuple(token_id for token_id in ids if isinstance(token_id, str)) if isinstance(ids, list) else ()
+
+
+def _sound_messages(data: bytes) -> list[Message]:
+    """The messages of a frame; none where any of it is not what a message looks like."""
+    try:
+        content = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return []
+    listed = content if isinstance(content, list) else [content]
+    sound = all(isinstance(one, dict) and isinstance(one.get("event_type", ""), str) for one in listed)
+    return listed if sound else []
 
 
 def _frame(
@@ -147,7 +195,7 @@ def _is_wrapper(record: object) -> bool:
         return False
     return (
         "payloadUtf8" in record
-        or ("dir" in record and "data" in record)
+        or ("dir" in record and ("data" in record or "conn" in record))
         or ("kind" in record and ("data" in record or "message" in record))
     )
 

@@ -11,8 +11,11 @@ from typing import Final
 import structlog
 from aiohttp import WSMsgType, web
 
+from marketdata.clock import now_ms
 from simulator.feed import Feed, Frame
+from simulator.venue.conduct import ORDINARY, Conduct
 from simulator.venue.connection import CLOSE_TIMEOUT_S, Connection
+from simulator.venue.opens import Open, Opens
 from simulator.venue.protocol import Answer
 
 OUTBOX_BYTES: Final = 8 * 1024 * 1024
@@ -24,15 +27,33 @@ ROOM_BYTES: Final = 512 * 1024
 STUCK_S: Final = 1.0
 """Where a flat-out feed has to wait, a client that takes nothing for this long is cut."""
 
+CLIENT_SHOWN: Final = 100
+"""Characters kept of what a client calls itself."""
+
 _log = structlog.stdlib.get_logger("simulator")
 
 
 class Hub:
-    """The audience of a feed, and the handler of its websockets."""
+    """The audience of a feed, and the handler of its websockets.
 
-    def __init__(self, feed: Feed, *, outbox_bytes: int = OUTBOX_BYTES, stuck_s: float = STUCK_S) -> None:
+    Attributes:
+        opens: when connections were asked for.
+        closed_slow: how many were cut because they did not read.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        *,
+        conduct: Conduct = ORDINARY,
+        outbox_bytes: int = OUTBOX_BYTES,
+        stuck_s: float = STUCK_S,
+    ) -> None:
         self.closed_slow = 0
+        self.opens = Opens()
+        self._opened = 0
         self._feed = feed
+        self._conduct = conduct
         self._outbox_bytes = outbox_bytes
         self._room_bytes = min(ROOM_BYTES, outbox_bytes // 2)
         self._stuck_s = stuck_s
@@ -62,7 +83,10 @@ class Hub:
         for connection in self._concerned(frame):
             wants = connection.subscription
             if wants.accepted and (wants.custom or not frame.custom_only):
-                self._queue(connection, frame.data)
+                if self._conduct.idle:
+                    connection.queue(frame.data)
+                else:
+                    self._conduct.deliver(connection, frame)
 
     def _concerned(self, frame: Frame) -> Collection[Connection]:
         if frame.everywhere:
@@ -95,17 +119,32 @@ class Hub:
         await asyncio.gather(*(connection.close(code) for connection in connections))
         return len(connections)
 
-    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serves `/ws/market` to one client until it or we end it."""
+        client = request.headers.get("User-Agent", "")[:CLIENT_SHOWN]
+        if (refusal := self._conduct.refusal()) is not None:
+            self.opens.note(Open(now_ms(), client, 0, refusal.status))
+            return refusal.response()
         socket = web.WebSocketResponse(compress=False, timeout=CLOSE_TIMEOUT_S)
         await socket.prepare(request)
         if request.transport is None:
             return socket
-        connection = Connection(socket, request.transport, request.protocol, self._outbox_bytes)
+        self._opened += 1
+        self.opens.note(Open(now_ms(), client, self._opened, 101))
+        connection = Connection(
+            socket,
+            request.transport,
+            request.protocol,
+            number=self._opened,
+            max_bytes=self._outbox_bytes,
+            on_slow=self._count_slow,
+        )
         self._connections.add(connection)
         writer = asyncio.create_task(connection.write(self._taken))
         try:
+            self._conduct.accepted(connection)
             await self._read(socket, connection)
+            await connection.ended()
         finally:
             writer.cancel()
             with suppress(asyncio.CancelledError):
@@ -117,6 +156,8 @@ class Hub:
         async for message in socket:
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
+            if connection.silent:
+                continue
             was_accepted = connection.subscription.accepted
             answer = connection.subscription.receive(message.data)
             # Books are queued before anything else can be published, so no frame falls between them.
@@ -136,11 +177,13 @@ class Hub:
                 connection.markets[market] += 1
                 self._listeners.setdefault(market, {})[connection] = None
         self._release(connection, answer.removed)
+        if answer.added:
+            self._conduct.subscribed(connection, answer.added)
         if answer.text is not None:
-            self._queue(connection, answer.text.encode())
-        if answer.dump is not None:
-            books = [book for one in answer.dump if (book := self._feed.socket_book(one)) is not None]
-            self._queue(connection, b"[" + b",".join(books) + b"]\n" if books else b"[]")
+            connection.queue(answer.text.encode())
+        if answer.dump is not None and (shown := self._conduct.shown(connection, answer.dump)):
+            books = [book for one in shown if (book := self._feed.socket_book(one)) is not None]
+            connection.queue(b"[" + b",".join(books) + b"]\n" if books else b"[]")
 
     def _release(self, connection: Connection, tokens: tuple[str, ...]) -> None:
         for token_id in tokens:
@@ -156,16 +199,13 @@ class Hub:
                 if not listeners:
                     del self._listeners[market]
 
-    def _queue(self, connection: Connection, data: bytes) -> None:
-        if not connection.queue(data):
-            self._count_slow()
-
     def _count_slow(self) -> None:
         self.closed_slow += 1
         _log.warning("a client that does not read was cut", closed_slow=self.closed_slow)
 
     async def _forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
+        self._conduct.gone(connection)
         self._release(connection, tuple(connection.subscription.tokens))
         await self._tell_change()
 

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from marketdata.errors import SettingsError
 from simulator.feed import Feed
+from simulator.venue.conduct import ORDINARY, Conduct, Handler, can_be_sent
 from simulator.venue.hub import OUTBOX_BYTES, STUCK_S, Hub
 from simulator.venue.rest import Rest, json_answer
 
@@ -23,6 +24,7 @@ class VenueServer:
     Args:
         feed: what the venue knows and plays.
         controls: more paths, of the feed's own.
+        conduct: how it behaves towards its clients; control calls are spared.
         outbox_bytes: a client that leaves this much unread is cut.
         stuck_s: a client that takes nothing for this long while a flat-out feed waits is cut.
     """
@@ -32,11 +34,13 @@ class VenueServer:
         feed: Feed,
         *,
         controls: Iterable[web.RouteDef] = (),
+        conduct: Conduct = ORDINARY,
         outbox_bytes: int = OUTBOX_BYTES,
         stuck_s: float = STUCK_S,
     ) -> None:
-        self.hub = Hub(feed, outbox_bytes=outbox_bytes, stuck_s=stuck_s)
+        self.hub = Hub(feed, conduct=conduct, outbox_bytes=outbox_bytes, stuck_s=stuck_s)
         self._feed = feed
+        self._conduct = conduct
         self._controls = tuple(controls)
 
     @asynccontextmanager
@@ -46,12 +50,13 @@ class VenueServer:
         Raises:
             SettingsError: the address cannot be listened on.
         """
-        app = web.Application()
+        app = web.Application(middlewares=[self._behave])
         app.add_routes([*Rest(self._feed).routes(), *self._controls])
         app.add_routes(
             [
                 web.get("/ws/market", self.hub.handle),
                 web.get("/control/status", self._status),
+                web.get("/control/opens", self._opens),
                 web.post("/control/drop", self._drop),
             ]
         )
@@ -68,6 +73,18 @@ class VenueServer:
         finally:
             await self.hub.drop(1001)
             await runner.cleanup()
+
+    @web.middleware
+    async def _behave(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith(("/control/", "/ws/")):
+            return await handler(request)
+        return await self._conduct.rest(request, handler)
+
+    async def _opens(self, request: web.Request) -> web.Response:
+        since = request.query.get("since_ms", "0")
+        if not (since.isascii() and since.isdigit() and len(since) <= 18):
+            return json_answer({"error": "since_ms must be Unix milliseconds"}, status=400)
+        return json_answer(self.hub.opens.told(int(since), request.query.get("client", "")))
 
     async def _status(self, _request: web.Request) -> web.Response:
         return json_answer(
@@ -86,11 +103,7 @@ class VenueServer:
         except orjson.JSONDecodeError:
             asked = None
         code = asked.get("code", 1006) if isinstance(asked, dict) else None
-        # 1004 and 1005 cannot be sent; 1006 stands for a cut.
-        if not (isinstance(code, int) and (1000 <= code <= 1014 or 3000 <= code <= 4999)) or code in (
-            1004,
-            1005,
-        ):
+        if not isinstance(code, int) or not can_be_sent(code):
             return json_answer(
                 {"error": 'a JSON object was expected, as {"code": 1006} or {"code": 1001}'}, status=400
             )

@@ -10,30 +10,24 @@ import asyncio
 import os
 import platform
 import secrets
-import signal
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-import orjson
 
 from marketdata.entries import Entry
 from marketdata.market import Market
 from tests.acceptance.synthetic_truth import Told, mistake, truth_of
+from tests.acceptance.venue_and_worker import collect, collect_once, simulator, venue_status, worker
 from tests.integration.worker.rig import Streams, until, verified
 from tests.redis_server import PrivateRedis
 
 ALLOWED_GAPS: Final = {"handover", "shutdown"}
-TRUTH_S: Final = 20.0
-"""The simulator forgets after so long, so that its memory can be seen to stay flat."""
-
 MEMORY_SLACK: Final = 0.15
 SLACK_KB: Final = 20_000
 
@@ -112,13 +106,13 @@ async def run(*, markets: int, rate: float, seconds: float, seed: int) -> Outcom
             try:
                 async with worker(server.url, url, markets) as process:
                     await until(lambda: _live(streams, markets), "every token is live", 60)
-                    began = await _status(http, url)
+                    began = await venue_status(http, url)
                     for part in (1 / 3, 2 / 3):
                         # The length of the run is what is asked for, not a wait for something.
                         await asyncio.sleep(seconds * part)
                         for name, pid in (("simulator", venue.pid), ("worker", process.pid)):
                             outcome.rss_kb.setdefault(name, []).append(_rss_kb(pid))
-                    status = await _status(http, url)
+                    status = await venue_status(http, url)
                     await http.post(f"{url}/control/pause")
                     collector.cancel()
                     await asyncio.gather(collector, return_exceptions=True)
@@ -177,57 +171,6 @@ def compare(streams: Streams, rows: list[dict[str, Any]], outcome: Outcome) -> N
                 outcome.mistakes.append(f"{condition_id} {market.slug} token {index}: {reason}")
 
 
-@asynccontextmanager
-async def simulator(markets: int, rate: float, seed: int) -> AsyncIterator[tuple[Process, str]]:
-    """A venue in a process of its own; gives its base URL."""
-    words = ("--synthetic", "--markets", markets, "--rate", rate, "--seed", seed, "--truth-s", TRUTH_S)
-    process = await _start("simulate", "--listen", "127.0.0.1:0", *map(str, words))
-    assert process.stdout is not None
-    async with _ending(process):
-        line = await asyncio.wait_for(process.stdout.readline(), 60)
-        assert line.startswith(b"http://"), line
-        yield process, line.decode().strip()
-
-
-@asynccontextmanager
-async def worker(redis_url: str, url: str, markets: int) -> AsyncIterator[Process]:
-    """A worker of that venue, stopped in good order at the end."""
-    process = await _start(
-        "worker",
-        REDIS_URL=redis_url,
-        WORKER_ID="w1",
-        VENUE_WS_URL=f"ws{url.removeprefix('http')}/ws/market",
-        GAMMA_URL=url,
-        CLOB_URL=url,
-        MAX_MARKETS=str(4 * markets),
-        MAX_CONNECTIONS="400",
-        OPENS_PER_S="50",
-        STREAM_MAXLEN="10000000",
-    )
-    async with _ending(process):
-        yield process
-        assert process.returncode is None, "the worker ended early"
-
-
-async def collect(http: aiohttp.ClientSession, url: str, rows: list[dict[str, Any]]) -> None:
-    """Reads the simulator's log again and again, before it forgets."""
-    while True:
-        await collect_once(http, url, rows)
-        await asyncio.sleep(0.5)
-
-
-async def collect_once(http: aiohttp.ClientSession, url: str, rows: list[dict[str, Any]]) -> None:
-    """Reads what is new in the simulator's log."""
-    while True:
-        since = rows[-1]["seq"] + 1 if rows else 0
-        async with http.get(f"{url}/control/truths", params={"since": since}) as answer:
-            assert answer.status == 200, await answer.text()
-            new = [orjson.loads(line) for line in (await answer.read()).splitlines()]
-        rows += new
-        if not new:
-            return
-
-
 def _told(entry: Entry) -> Told:
     quote = entry.bid, entry.bid_size, entry.ask, entry.ask_size
     return Told(entry.kind, entry.venue_ms or 0, (entry.note,) if entry.kind == "tick" else quote)
@@ -260,38 +203,6 @@ def _caught_up(streams: Streams, rows: list[dict[str, Any]]) -> bool:
 def _market(streams: Streams, condition_id: str) -> Market:
     record: Any = streams.client.hget(streams.keys.catalog, condition_id)
     return Market.from_json(record)
-
-
-async def _status(http: aiohttp.ClientSession, url: str) -> dict[str, Any]:
-    async with http.get(f"{url}/control/status") as answer:
-        found: dict[str, Any] = orjson.loads(await answer.read())
-    return found
-
-
-async def _start(*arguments: str, **environ: str) -> Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "bookstream",
-        *arguments,
-        stdin=DEVNULL,
-        stdout=PIPE,
-        env={**os.environ, "LOG_LEVEL": "warning", **environ},
-    )
-
-
-@asynccontextmanager
-async def _ending(process: Process) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), 15)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
 
 
 def _rss_kb(pid: int) -> int:

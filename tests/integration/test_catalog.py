@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from marketdata import catalog as module
-from marketdata.catalog import CHUNK, NO_REVISION, Catalog
+from marketdata.catalog import CHUNK, NO_REVISION, Catalog, Snapshot
 from marketdata.errors import CatalogError, ContractError
 from marketdata.keys import Keys
 from marketdata.market import Market
@@ -195,3 +195,67 @@ async def test_the_contract_is_entered_once_and_compared_ever_after(redis: Redis
 async def test_a_prefix_is_a_catalog_of_its_own(redis: Redis) -> None:
     await Catalog(redis, KEYS).put([market("one")])
     assert await Catalog(redis, Keys("other:")).load() == {}
+
+
+async def test_newer_reads_what_the_log_names_and_no_more(redis: Redis) -> None:
+    catalog = Catalog(redis, KEYS)
+    one, two, three = market("one"), market("two"), market("three")
+    await catalog.put([one, two])
+    before = await catalog.newer(Snapshot(NO_REVISION, {}))
+    assert before == await catalog.snapshot()
+    assert await catalog.newer(before) == before
+
+    finer = replace(one, tick_size="0.001")
+    await catalog.put([finer, three])
+    await catalog.drop([two.condition_id])
+    # The log does not name this one: whoever reads it again reads too much.
+    await redis.hset(KEYS.catalog, three.condition_id, three.to_json().decode())
+    seen = await catalog.newer(before)
+    assert seen.markets == {finer.condition_id: finer, three.condition_id: three}
+    assert seen.revision == await catalog.revision()
+    assert before.markets == {one.condition_id: one, two.condition_id: two}, "what was read stays as it was"
+
+    await redis.hset(KEYS.catalog, three.condition_id, "{")
+    assert await catalog.newer(seen) == seen, "nothing was logged, so nothing is read"
+
+
+async def test_newer_reads_all_when_the_log_does_not_reach_back(redis: Redis) -> None:
+    catalog = Catalog(redis, KEYS)
+    first = market("first")
+    many = [replace(first, condition_id=f"0x{n:064x}") for n in range(2 * CHUNK + 1)]
+    await catalog.put(many)
+    before = await catalog.newer(Snapshot(NO_REVISION, {}))
+    assert len(before.markets) == len(many)
+
+    await redis.flushall()
+    assert await catalog.newer(before) == Snapshot(NO_REVISION, {})
+    await catalog.put(many[:3])
+    after_loss = await catalog.newer(before)
+    assert after_loss == await catalog.snapshot()
+    assert len(after_loss.markets) == 3
+
+    await redis.xtrim(KEYS.catalog_log, maxlen=1, approximate=False)
+    await catalog.put(many[3:5])
+    await redis.xtrim(KEYS.catalog_log, maxlen=1, approximate=False)
+    assert await catalog.newer(after_loss) == await catalog.snapshot()
+
+
+async def test_newer_is_whole_while_others_write(redis: Redis) -> None:
+    catalog, other = Catalog(redis, KEYS), Catalog(redis, KEYS)
+    first = market("first")
+    many = [replace(first, condition_id=f"0x{n:064x}") for n in range(3 * CHUNK)]
+    await catalog.put(many)
+    started = asyncio.Event()
+
+    async def change() -> None:
+        for number in range(30):
+            await other.put([replace(many[number * 7], tick_size="0.001")])
+            started.set()
+
+    changing = asyncio.create_task(change())
+    await started.wait()
+    seen = Snapshot(NO_REVISION, {})
+    while not changing.done():
+        seen = await catalog.newer(seen)
+    await changing
+    assert await catalog.newer(seen) == await catalog.snapshot()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from marketdata.decimals import from_micros, to_micros
 from marketdata.errors import StrikeError
 from marketdata.families import Family, Listing, family_of, sibling_event_slug
+from marketdata.families.price import title_of_price_market
 from marketdata.families.settlement import rules_of, settlement_time, spell, utc, when_of
 from marketdata.families.strikes import Strike, asked, strike_of_label, strike_of_slug
 from marketdata.market import market_from_gamma
@@ -247,6 +248,21 @@ def test_the_hour_of_an_hourly_ladder_comes_from_title_or_slug() -> None:
     )
     assert family_of(hourly).key == "price:bitcoin:Binance BTC/USDT:2026-04-05T19:00:00Z"
     assert "the description 12:00 ET" in family_of(replace(hourly, description=NOON)).left_out
+    other_hour = replace(hourly, slug="bitcoin-above-64k-on-april-5-2026-4pm-et")
+    assert "the slug 'april-5-2026-4pm-et'" in family_of(other_hour).left_out
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Will the price of Bitcoin be between $50,000 and $40,000 on March 3?",
+        "Will the price of Bitcoin be above $1.12345678 on March 3?",
+    ],
+)
+def test_a_question_whose_strikes_cannot_be_read_binds_nothing(question: str) -> None:
+    assert title_of_price_market(question) is None
+    with pytest.raises(StrikeError):
+        asked(question)
 
 
 @pytest.mark.parametrize(

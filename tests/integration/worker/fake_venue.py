@@ -32,9 +32,10 @@ def market(number: int) -> KnownMarket:
 
 @dataclass
 class Client:
-    """Who is connected, and what to."""
+    """Who is connected, as the how-manieth, and what to."""
 
     transport: asyncio.Transport
+    number: int
     tokens: set[str] = field(default_factory=set)
 
 
@@ -47,6 +48,9 @@ class FakeVenue:
         received: every text that clients sent.
         silent: PINGs stay without an answer.
         bookless: token ids of which no book comes.
+        deaf: (connection, token) of which nothing comes until it is subscribed to again; connections count from 1.
+        lost: (connection, token) of which nothing comes at all.
+        spoilt: connections on which books have a level that no other has.
         rest: what POST /books tells of a token; by default its last quote.
         rest_asked: how often it was asked.
     """
@@ -58,6 +62,9 @@ class FakeVenue:
         self.received: list[str] = []
         self.silent = False
         self.bookless: set[str] = set()
+        self.deaf: set[tuple[int, str]] = set()
+        self.lost: set[tuple[int, str]] = set()
+        self.spoilt: set[int] = set()
         self.rest: dict[str, bytes] = {}
         self.rest_asked = 0
         self.sockets: dict[web.WebSocketResponse, Client] = {}
@@ -117,11 +124,73 @@ class FakeVenue:
     async def quote(self, one: KnownMarket, cents: int, outcomes: Sequence[int] = (0, 1)) -> None:
         """New books: bid at `cents`, ask one cent above."""
         for outcome in outcomes:
-            book = orjson.dumps(self._set(one, outcome, cents))
-            for socket, client in list(self.sockets.items()):
-                if one.tokens[outcome] in client.tokens:
-                    with suppress(ConnectionError):
-                        await socket.send_frame(book, WSMsgType.TEXT)
+            await self._tell(one.tokens[outcome], self._set(one, outcome, cents))
+
+    async def resize(self, one: KnownMarket, size: str, outcome: int = 0) -> None:
+        """Another size at the best bid, told as a change."""
+        token = one.tokens[outcome]
+        book = self._books[token]
+        best = book["bids"][-1]
+        self._ms += 1
+        self._books[token] = {
+            **book,
+            "timestamp": str(self._ms),
+            "bids": [*book["bids"][:-1], {"price": best["price"], "size": size}],
+        }
+        change = {
+            "asset_id": token,
+            "side": "BUY",
+            "price": best["price"],
+            "size": size,
+            "hash": "",
+            "best_bid": best["price"],
+            "best_ask": book["asks"][-1]["price"],
+        }
+        row = {"event_type": "price_change", "market": one.condition_id, "price_changes": [change]}
+        await self._tell(token, {**row, "timestamp": str(self._ms)})
+
+    async def trade(self, one: KnownMarket, size: str, outcome: int = 0) -> None:
+        """A trade at the best ask, of which the book says nothing."""
+        token = one.tokens[outcome]
+        self._ms += 1
+        row = {
+            "event_type": "last_trade_price",
+            "market": one.condition_id,
+            "asset_id": token,
+            "price": self._books[token]["asks"][-1]["price"],
+            "size": size,
+            "side": "BUY",
+            "timestamp": str(self._ms),
+        }
+        await self._tell(token, row)
+
+    async def resolve(self, one: KnownMarket, winner: int) -> None:
+        """Says how a market ended."""
+        self._ms += 1
+        row = {
+            "event_type": "market_resolved",
+            "market": one.condition_id,
+            "winning_asset_id": one.tokens[winner],
+            "timestamp": str(self._ms),
+        }
+        await self._tell(one.tokens[winner], row)
+
+    def pass_time(self, seconds: float) -> None:
+        """The venue's clock moves on."""
+        self._ms += round(seconds * 1000)
+
+    async def _tell(self, token: str, row: dict[str, Any]) -> None:
+        """Sends it to everyone who is subscribed and not cut off from this token."""
+        for socket, client in list(self.sockets.items()):
+            place = client.number, token
+            if token in client.tokens and place not in self.deaf and place not in self.lost:
+                with suppress(ConnectionError):
+                    await socket.send_frame(orjson.dumps(self._as_told(row, client)), WSMsgType.TEXT)
+
+    def _as_told(self, row: dict[str, Any], client: Client) -> dict[str, Any]:
+        if client.number not in self.spoilt or row["event_type"] != "book":
+            return row
+        return {**row, "bids": [{"price": "0.011", "size": "1"}, *row["bids"]]}
 
     async def quote_for_ever(self, pause_s: float) -> None:
         """Quotes one market after the other until cancelled."""
@@ -153,18 +222,18 @@ class FakeVenue:
         socket = web.WebSocketResponse(compress=False, timeout=0.2)
         await socket.prepare(request)
         assert isinstance(request.transport, asyncio.Transport)
-        client = self.sockets[socket] = Client(request.transport)
+        client = self.sockets[socket] = Client(request.transport, len(self.opens))
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
-                    await self._answer(socket, client.tokens, message.data)
+                    await self._answer(socket, client, message.data)
         except ConnectionError:
             pass  # The client was faster.
         finally:
             del self.sockets[socket]
         return socket
 
-    async def _answer(self, socket: web.WebSocketResponse, tokens: set[str], text: str) -> None:
+    async def _answer(self, socket: web.WebSocketResponse, client: Client, text: str) -> None:
         self.received.append(text)
         if text == "PING":
             if not self.silent:
@@ -173,10 +242,14 @@ class FakeVenue:
         request = orjson.loads(text)
         asked = request["assets_ids"]
         if request.get("operation") == "unsubscribe":
-            tokens.difference_update(asked)
+            client.tokens.difference_update(asked)
             return
-        tokens.update(asked)
-        books = [self._books[one] for one in asked if one in self._books and one not in self.bookless]
+        client.tokens.update(asked)
+        self.deaf.difference_update((client.number, one) for one in asked)
+        there = [one for one in asked if one in self._books and one not in self.bookless]
+        books = [
+            self._as_told(self._books[one], client) for one in there if (client.number, one) not in self.lost
+        ]
         await socket.send_str(orjson.dumps(books).decode())
 
     async def _rest_books(self, request: web.Request) -> web.Response:

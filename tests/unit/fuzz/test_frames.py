@@ -94,7 +94,7 @@ class Fuzzed:
             line.protocol.tick(line.now_us)
             books = line.protocol.books
             books.verify(list(books.tokens.values())[:: self.random.randint(1, 5)], line.now_us)
-            line.protocol.resync(line.now_us)
+            line.protocol.rescues.resync(line.now_us)
             self._heal()
 
     def _heal(self) -> None:
@@ -152,14 +152,19 @@ class Fuzzed:
 def test_no_frame_ends_a_connection_or_writes_an_entry_that_is_none() -> None:
     seed = int(os.environ.get("BOOKSTREAM_FUZZ_SEED", SystemRandom().randrange(2**32)))
     print(f"BOOKSTREAM_FUZZ_SEED={seed}")
+    fuzz(FRAMES, seed)
+
+
+def fuzz(frames: int, seed: int) -> Fuzzed:
+    """Sends so many frames and holds what came of them to the promise; raises AssertionError where it fails."""
     fuzzed = Fuzzed(Random(seed))
-    fuzzed.run(FRAMES)
+    fuzzed.run(frames)
     fuzzed.read()
 
     counters = fuzzed.line.counters
-    assert counters.frames >= FRAMES
-    assert counters.malformed > FRAMES // 20, "many frames were bad"
-    assert min(fuzzed.tops, counters.desyncs, counters.price_changes, fuzzed.live_at_ticks) > FRAMES // 500
+    assert counters.frames >= frames
+    assert counters.malformed > frames // 20, "many frames were bad"
+    assert min(fuzzed.tops, counters.desyncs, counters.price_changes, fuzzed.live_at_ticks) > frames // 500
     assert len(counters.events) <= 60, "what is counted by name is bounded"
     books = fuzzed.line.protocol.books
     assert len(books.tokens) == 2 * len(fuzzed.markets)
@@ -167,6 +172,7 @@ def test_no_frame_ends_a_connection_or_writes_an_entry_that_is_none() -> None:
 
     for followed in fuzzed.markets:
         is_right_again(fuzzed.line, followed)
+    return fuzzed
 
 
 def is_right_again(line: Line, followed: Market) -> None:

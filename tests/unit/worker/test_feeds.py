@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+
 from tests.gamma_rows import market
 from tests.venue_frames import feed_of
-from worker.feeds import TokenState
+from worker.feeds import TokenFeed, TokenState
 from worker.streams import Update
 
 
@@ -34,3 +36,21 @@ def test_an_update_belongs_to_the_generation_in_which_it_was_made() -> None:
     update = Update(stream, "top", 0, recv_us=1)
     stream.gen = 4
     assert update.gen == 3
+
+
+def test_a_market_that_is_let_go_is_freed_without_the_garbage_collector() -> None:
+    one = market("one")
+
+    def tokens_in_memory() -> int:
+        return sum(isinstance(thing, TokenFeed) and thing.token in one.tokens for thing in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        feed = feed_of(one)
+        assert tokens_in_memory() == 2
+        feed.free()
+        del feed
+        assert tokens_in_memory() == 0
+    finally:
+        gc.enable()

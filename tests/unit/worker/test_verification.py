@@ -164,3 +164,42 @@ def test_the_tick_size_takes_part() -> None:
     assert check.check(facts(), TOKEN, BOOK, MS, venue_says(tick_size="0.001"), US) is Check.MISMATCH
     check.tick_size = "0.001"
     assert check.check(facts(), TOKEN, BOOK, MS, venue_says(tick_size="0.001"), US) is Check.MATCH
+
+
+@pytest.mark.parametrize("last_trade", ["", "0.001", "0.517", "0.999"])
+@pytest.mark.parametrize("version", ["", "v2"])
+def test_a_last_trade_that_nobody_told_is_found_before_a_book_is_given_up(
+    last_trade: str, version: str
+) -> None:
+    check, market = learned(), facts("0.300")
+    market.version = version
+    wanted = book_hash(
+        market="0xab",
+        asset_id=TOKEN,
+        timestamp=str(MS),
+        bids=[level[1:] for level in BIDS],
+        asks=[level[1:] for level in ASKS],
+        last_trade_price=last_trade,
+        version=version,
+    )
+    assert check.check(market, TOKEN, BOOK, MS, wanted, US) is Check.MISMATCH
+    assert check.finds_last_trade(market, TOKEN, BOOK, MS, wanted)
+    assert check.check(market, TOKEN, BOOK, MS, wanted, US) is Check.MATCH
+    assert not check.finds_last_trade(market, TOKEN, Book(BIDS), MS, wanted), (
+        "with other levels none is found"
+    )
+
+
+@pytest.mark.parametrize(("form", "venue_ms"), [("bare", MS), ("no-last-trade", MS), ("full", None)])
+def test_no_last_trade_is_looked_for_where_none_takes_part(form: HashForm, venue_ms: int | None) -> None:
+    assert not learned(form).finds_last_trade(facts(), TOKEN, BOOK, venue_ms, venue_says("0.300", form))
+
+
+@pytest.mark.parametrize("tick_size", ["0.1", "0.001", "0.0001"])
+def test_a_tick_size_that_changed_unsaid_is_learned_from_a_whole_book(tick_size: str) -> None:
+    check = learned()
+    wanted = venue_says("0.300", tick_size=tick_size)
+    assert check.check_snapshot(facts("0.300"), TOKEN, BOOK, MS, wanted) is Check.MATCH
+    assert check.tick_size == tick_size
+    assert check.check_snapshot(facts("0.300"), TOKEN, BOOK, MS, "0" * 40) is Check.UNABLE
+    assert check.tick_size == tick_size
