@@ -198,7 +198,11 @@ class Books:
         self._counters.seen("market_resolved")
         market = self.markets.get(message.market)
         winner = market.by_token.get(message.winning_token) if market else None
-        if market is None or market.ended or market.muted or winner is None:
+        if market is None or market.ended or winner is None:
+            return
+        # On its way to another connection: it is switched only when both have said so.
+        self._beside(winner, message.venue_ms, ("resolved",))
+        if market.muted:
             return
         self.resolve(market, str(winner.outcome), message.venue_ms, now_us)
         self.notices.append(Ended(market.condition_id, 1 if winner.outcome else 0))
@@ -232,7 +236,7 @@ class Books:
 
     def desync(self, feed: TokenFeed, now_us: int) -> None:
         """The local book is wrong: a gap from when it was last right, and a new snapshot."""
-        self._counters.desyncs += 1
+        self._counters.desyncs += not feed.market.muted
         if feed.live_since_us and now_us - feed.live_since_us > FORGIVEN_AFTER_US:
             feed.resyncs = 0
         feed.resyncs += 1
@@ -333,7 +337,7 @@ class Books:
 
     def _distrust(self, feed: TokenFeed, now_us: int) -> None:
         """Too many hashes of this market failed, if never two running: its other token goes the same way."""
-        self._counters.distrusted += 1
+        self._counters.distrusted += not feed.market.muted
         feed.market.trust.forget()
         for other in feed.market.tokens:
             if other is not feed and other.gate.book is not None:

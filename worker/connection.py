@@ -177,7 +177,10 @@ class Connection:
         self.last_close = f"{closed.code} {closed.reason}".strip()
         self._counters.disconnects += 1
         self._counters.closes[str(closed.code)] += 1
-        live = sum(feed.state is TokenState.LIVE for feed in self.protocol.books.tokens.values())
+        live = sum(
+            feed.state is TokenState.LIVE and not feed.market.muted
+            for feed in self.protocol.books.tokens.values()
+        )
         self._log.warning("disconnected", code=closed.code, reason=closed.reason)
         self._recent.add("reconnect", f"{self.name} closed: {self.last_close}, {live} live tokens got a gap")
 

@@ -419,7 +419,11 @@ class Worker:
         return list(dict.fromkeys([*self._publisher.streams, *markets, *clocks]))
 
 
-_AS_BEFORE: Final = ("connections", "markets", "tokens", "tokens_live", "tokens_waiting", "tokens_unlisted")
+_AS_BEFORE: Final = (
+    "connections",
+    "markets",
+    *(f"tokens{state}" for state in ("", "_live", "_waiting", "_stale", "_quarantined", "_unlisted")),
+)
 """What the last word tells as it was before the stop began."""
 
 

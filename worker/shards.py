@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from marketdata.clock import now_us
 from worker.connection import Connection
 from worker.feeds import MarketFeed
 
 NewConnection = Callable[[str], Connection]
+
+CLOSED_WITHIN_S: Final = 2.0
+"""A good end takes a second at most."""
 
 
 class Shards:
@@ -77,16 +81,19 @@ class Shards:
 
     async def close(self, shards: Iterable[int]) -> None:
         """Closes connections with 1000."""
-        tasks = []
+        tasks: set[asyncio.Task[None]] = set()
         for shard in shards:
             # Out of sight before it is awaited: nobody may put a market on a connection that closes.
             self.connections.pop(shard, None)
             task = self._tasks.pop(shard, None)
             if task is not None:
                 task.cancel()
-                tasks.append(task)
-        if tasks:
-            await asyncio.wait(tasks)
+                tasks.add(task)
+        while tasks:
+            _, tasks = await asyncio.wait(tasks, timeout=CLOSED_WITHIN_S)
+            for task in tasks:
+                # A socket that does not end, or a cancellation that got lost: nobody may wait for it for ever.
+                task.cancel()
 
     def failed(self) -> BaseException | None:
         """What ended a connection's task, if anything did; none should ever end by itself."""

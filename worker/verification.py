@@ -24,8 +24,11 @@ OTHERS_KEPT: Final = 6
 """Several trades of one sweep may be reported in any order: so many other prices may be in force."""
 
 
-TICK_SIZES: Final = ("0.01", "0.001", "0.0001", "0.1")
+TICK_SIZES: Final = ("0.01", "0.001", "0.0001", "0.1", "0.005", "0.0025")
 """All that markets have had."""
+
+UNMATCHED_BOOKS: Final = 3
+"""After so many whole books running that did not verify, their tick size may have changed unsaid."""
 
 
 class Check(enum.Enum):
@@ -86,7 +89,7 @@ class MarketFacts:
 class HashCheck:
     """One token's record of hash checks."""
 
-    __slots__ = ("_mismatch_since_us", "form", "matches", "mismatches", "tick_size", "unable")
+    __slots__ = ("_mismatch_since_us", "_unmatched", "form", "matches", "mismatches", "tick_size", "unable")
 
     def __init__(self, tick_size: str) -> None:
         self.tick_size = tick_size
@@ -96,6 +99,7 @@ class HashCheck:
         self.mismatches = 0
         self.unable = 0
         self._mismatch_since_us = 0
+        self._unmatched = 0
 
     def forget(self) -> None:
         """A new subscription: earlier mismatches say nothing of the next book."""
@@ -112,13 +116,15 @@ class HashCheck:
             return Check.UNABLE
         forms = HASH_FORMS if self.form is None else (self.form,)
         believed = self.tick_size
-        for tick_size in (believed, *(one for one in TICK_SIZES if one != believed)):
+        self._unmatched += 1
+        others = TICK_SIZES if self.form is None or self._unmatched >= UNMATCHED_BOOKS else ()
+        for tick_size in (believed, *(one for one in others if one != believed)):
             self.tick_size = tick_size
             for form in forms:
                 if self._matches(facts, token, book, venue_ms, wanted, form):
                     self.form = form
                     self.matches += 1
-                    self._mismatch_since_us = 0
+                    self._mismatch_since_us = self._unmatched = 0
                     return Check.MATCH
         self.tick_size = believed
         self.unable += 1

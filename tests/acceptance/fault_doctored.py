@@ -93,6 +93,8 @@ class Outcome:
             f"compared   {found.tokens} tokens: {found.tops} tops, {found.trades} trades; {found.marked} marked as "
             f"doubtful; {found.never_sent} steps and trades were never sent, and no gap covers them; "
             f"{found.contradictory} contradicted themselves; {found.late} sent late, {found.doubled} trades sent twice",
+            f"           {found.healed} steps left a wrong top, for {found.healed_most_s:.1f} s at most, until "
+            "later ones put right what had never been sent before them",
             f"result     {'no wrong top outside a gap' if not faults else 'FAULTS'}",
             *faults[:20],
         ]

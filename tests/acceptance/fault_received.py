@@ -58,6 +58,11 @@ class Received:
             Decimal(ask or "1"),
         )
 
+    def when(self, key: Key) -> int:
+        """When the last message of a step was received, Unix microseconds."""
+        token, venue_ms, _ = key
+        return (self.changes.get(key) or self.changes.get((token, venue_ms, "")) or self.books[key])[-1]
+
     def has_beside(self, key: Key, since_us: int, before_us: float) -> bool:
         """Whether a trade or a tick was received in a time."""
         return _any(self.beside.get(key, []), since_us, before_us)

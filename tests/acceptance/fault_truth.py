@@ -12,12 +12,17 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from marketdata.entries import Entry
 from tests.acceptance.fault_received import Received
 
 Values = tuple[str, ...]
+
+HEALED_WITHIN_S: Final = 2.5
+"""For two seconds after a fill no hash is judged, nor for 250 ms after a first one that failed."""
+
+HEALED_WITHIN_STEPS: Final = 2
 
 
 class Truth(NamedTuple):
@@ -40,6 +45,9 @@ class Findings:
         never_sent: what the venue kept to itself, if only for a while, and no gap tells of.
         contradictory: steps whose messages named other best prices than their books had: not told, and rightly so.
         doubled, late: trades that the venue sent twice; what it sent after later things.
+        healed: steps that left a wrong top because of something never sent before, until later ones put that right:
+            before two hashes 250 ms apart had failed, or in the time after a fill in which a hash says nothing.
+        healed_most_s: the longest such time.
         wrong: what the promise forbids, one line each.
     """
 
@@ -52,6 +60,8 @@ class Findings:
     mid_steps: int = 0
     never_sent: int = 0
     contradictory: int = 0
+    healed: int = 0
+    healed_most_s: float = 0.0
     doubled: int = 0
     late: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -152,6 +162,8 @@ class _Segment:
         findings.mid_steps += best.mid_steps
         findings.never_sent += best.never_sent
         findings.contradictory += best.contradictory
+        findings.healed += best.healed
+        findings.healed_most_s = max(findings.healed_most_s, best.healed_most_s)
         findings.late += best.late
         findings.doubled += best.doubled
         findings.wrong += best.wrong
@@ -162,6 +174,7 @@ class _Segment:
         # A segment may begin inside of a step: then its end is due.
         place = start + (rows[start].values == shown)
         missed: dict[int, Truth] = {}
+        told: list[tuple[int, float]] = []
         for entry in found[1:]:
             values, venue_ms = values_of(entry), entry.venue_ms or 0
             exact = self._truth.exact(entry.kind, venue_ms, values)
@@ -176,23 +189,47 @@ class _Segment:
             missed.update(self._due(place, at, shown))
             result.mid_steps += is_inside
             place = at if is_inside else at + 1
+            if entry.kind == "top" and not is_inside:
+                told.append((at, entry.recv_us))
             shown = values if entry.kind == "top" else shown
         missed.update(self._due(place, len(rows), shown))
-        since_us = found[0].recv_us
-        for row in missed.values():
-            if self._was_received(row, since_us, marked_from_us):
-                if row.kind == "top" and not self._received.says(
-                    (self._token, row.venue_ms, row.hash), row.values[0], row.values[2]
-                ):
-                    result.contradictory += 1
-                    continue
-                result.wrong.append(
-                    f"{self._token[:8]} {row.kind} {row.venue_ms} {row.values} was received and is not told, "
-                    f"in the time from {since_us} to {marked_from_us}"
-                )
-            else:
-                result.never_sent += since_us <= row.venue_ms * 1000 < marked_from_us
+        told.append((len(rows), marked_from_us))
+        self._explain(missed, told, found[0].recv_us, marked_from_us, result)
         return result
+
+    def _explain(
+        self,
+        missed: Mapping[int, Truth],
+        told: Sequence[tuple[int, float]],
+        since_us: int,
+        marked_from_us: float,
+        result: Findings,
+    ) -> None:
+        """Why is it not told? `told`: places of tops that stand as they ended, and when they came."""
+        unsent: list[int] = []
+        stretch: Counter[int] = Counter()
+        for place, row in sorted(missed.items()):
+            if not self._was_received(row, since_us, marked_from_us):
+                result.never_sent += since_us <= row.venue_ms * 1000 < marked_from_us
+                unsent.append(place)
+                continue
+            key = self._token, row.venue_ms, row.hash
+            if row.kind == "top" and not self._received.says(key, row.values[0], row.values[2]):
+                result.contradictory += 1
+                continue
+            right, right_us = next(one for one in told if one[0] > place)
+            stretch[right] += 1
+            wrong_s = (right_us - self._received.when(key)) / 1e6 if row.kind == "top" else inf
+            if unsent and (
+                wrong_s <= HEALED_WITHIN_S or (stretch[right] <= HEALED_WITHIN_STEPS and right_us < inf)
+            ):
+                result.healed += 1
+                result.healed_most_s = max(result.healed_most_s, wrong_s)
+                continue
+            result.wrong.append(
+                f"{self._token[:8]} {row.kind} {row.venue_ms} {row.values} was received and is not told, "
+                f"in the time from {since_us} to {marked_from_us}"
+            )
 
     def _was_received(self, row: Truth, since_us: int, before_us: float) -> bool:
         if row.kind == "top":

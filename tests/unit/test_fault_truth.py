@@ -122,3 +122,25 @@ def test_a_step_that_contradicts_itself_may_be_left_out() -> None:
     findings = found([top(0), top(1), top(3), trade()], received)
     assert findings.wrong == []
     assert findings.contradictory == 1
+
+
+def test_a_wrong_top_that_heals_soon_is_counted_and_one_that_lasts_is_noticed() -> None:
+    # The step that raised the bid was never sent; the next one is, and shows nothing of it until the one after.
+    quick = found([top(0), top(3), trade()], heard(0, 2, 3))
+    assert quick.wrong == []
+    assert (quick.healed, quick.never_sent) == (1, 1)
+    late = [top(0), top(3, at_us=us(3) + 3_000_000), trade(us(4) + 3_000_000)]
+    rows = [
+        top_row(0),
+        top_row(1),
+        *({**top_row(2), "hash": f"h2{n}"} for n in range(3)),
+        top_row(3),
+        TRADE_ROW,
+    ]
+    received = heard(0, 1, 3)
+    del received.changes[TOKEN, MS + 100, "h1"]
+    for n in range(3):
+        received.changes[TOKEN, MS + 200, f"h2{n}"].append(us(2))
+    findings = Findings()
+    compare(TOKEN, late, TokenTruth(rows), received, findings)
+    assert len(findings.wrong) == 1, "two steps may pass unnoticed, not three"

@@ -318,3 +318,28 @@ def test_what_rest_says_of_a_first_book_comes_too_late_for_a_connection_that_end
     line.close()
     line.protocol.rescues.first_book_said(YES, listed=False, now_us=line.now_us)
     assert state(line) == (TokenState.WAITING, None)
+
+
+def test_after_a_reconnect_and_after_a_desync_the_book_has_its_deadline_anew() -> None:
+    line = live()
+    line.close()
+    line.open()
+    line.hear(book(ONE, 1))
+    line.sent()
+    line.tick(FIRST_S)
+    assert line.noticed(Witness) == [Witness((YES,), "first")]
+    line.hear(book(ONE, 0))
+    line.protocol.books.desync(feed(line), line.now_us)
+    line.protocol.rescues.resync(line.now_us)
+    assert asked_for(line) == AGAIN
+    line.tick(FIRST_S - 0.01)
+    assert line.noticed(Witness) == []
+    line.tick(0.01)
+    assert line.noticed(Witness) == [Witness((YES,), "first")]
+
+
+def test_a_token_that_the_venue_lists_after_all_is_waited_for_like_any_other() -> None:
+    line = Line([ONE], POLICY)
+    line.protocol.rescues.first_book_said(YES, listed=False, now_us=line.now_us)
+    line.protocol.rescues.first_book_said(YES, listed=True, now_us=line.now_us)
+    assert state(line) == (TokenState.WAITING, Step.RESUBSCRIBE)

@@ -347,3 +347,17 @@ def test_what_was_learned_of_a_market_goes_along_even_if_its_books_do_not_name_i
     right = wire_hash(ONE, 0, MS, BIDS, ASKS, last_trade="0.520", tick="0.001")
     two.new.hear(book(ONE, 0, last_trade=None, tick_size=None, hash=right))
     assert two.new.counters.hash_matches == 1
+
+
+def test_a_resolution_that_only_the_new_connection_heard_is_waited_for() -> None:
+    two = both_live()
+    assert two.new.hear(resolved(ONE, ms=LATE_MS)) == []
+    assert two.decide(LONG_OVERLAP_S) is WAIT
+    two.old.hear(resolved(ONE, ms=LATE_MS))
+    assert two.decide() is ABANDON
+
+
+def test_what_goes_wrong_on_a_connection_that_is_only_to_take_over_is_not_counted() -> None:
+    two = both_live()
+    two.new.hear({"event_type": "price_change", "market": ONE.condition_id})
+    assert two.new.counters.desyncs == 0

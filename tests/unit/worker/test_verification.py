@@ -10,7 +10,15 @@ from marketdata.venue import HashForm, book_hash
 from tests.venue_frames import MS, US
 from worker.book import Book
 from worker.shapes import Level
-from worker.verification import OTHERS_KEPT, PATIENCE_US, UNSETTLED_US, Check, HashCheck, MarketFacts
+from worker.verification import (
+    OTHERS_KEPT,
+    PATIENCE_US,
+    UNMATCHED_BOOKS,
+    UNSETTLED_US,
+    Check,
+    HashCheck,
+    MarketFacts,
+)
 
 TOKEN = "71321045679252212594626385532706912750332728571942532289631379312455583992563"
 BIDS: Sequence[Level] = ((400_000, "0.4", "10"), (480_000, "0.48", "30"))
@@ -199,6 +207,8 @@ def test_no_last_trade_is_looked_for_where_none_takes_part(form: HashForm, venue
 def test_a_tick_size_that_changed_unsaid_is_learned_from_a_whole_book(tick_size: str) -> None:
     check = learned()
     wanted = venue_says("0.300", tick_size=tick_size)
+    for _ in range(UNMATCHED_BOOKS - 1):
+        assert check.check_snapshot(facts("0.300"), TOKEN, BOOK, MS, wanted) is Check.UNABLE
     assert check.check_snapshot(facts("0.300"), TOKEN, BOOK, MS, wanted) is Check.MATCH
     assert check.tick_size == tick_size
     assert check.check_snapshot(facts("0.300"), TOKEN, BOOK, MS, "0" * 40) is Check.UNABLE
