@@ -7,6 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
+from consumers.arbitrage.settings import ArbitrageSettings, OpportunitiesSettings
+from consumers.catalog.settings import CatalogSettings
 from consumers.replay.settings import ReplaySettings
 from consumers.tail.settings import TailSettings
 from consumers.verify.settings import VerifySettings
@@ -84,6 +86,9 @@ MODELS: Mapping[str, type[CommandSettings]] = {
     "tail": TailSettings,
     "verify": VerifySettings,
     "replay": ReplaySettings,
+    "catalog": CatalogSettings,
+    "arbitrage": ArbitrageSettings,
+    "opportunities": OpportunitiesSettings,
     "simulate": SimulateSettings,
     "health": HealthSettings,
     "redis-url": RedisUrlSettings,

@@ -21,7 +21,7 @@ from consumers.arbitrage.legs import NEVER, Leg
 from consumers.arbitrage.opportunity import Figures, Opportunity, Reason
 from consumers.arbitrage.terms import Terms
 from marketdata.catalog import NO_REVISION
-from marketdata.decimals import to_micros
+from marketdata.decimals import MICROS, to_micros
 from marketdata.entries import EntryId
 from marketdata.errors import DecimalError
 from marketdata.market import Winner
@@ -31,6 +31,10 @@ IDS_A_TRIGGER: Final = 1000
 
 MOST_OPEN: Final = 500
 """Opportunities that are open at once in a partition; further ones wait. A trigger can close them all."""
+
+TORN_MS: Final = 300
+"""Bid of one token and ask of the other are one order, written twice. While the second half of a change is not there
+yet, the old half is no price; a worker holds it back for 250 ms at most. What lasts longer is told: a wrong book."""
 
 _ASK_AGAIN_MS: Final = 1000
 
@@ -76,6 +80,7 @@ class Engine:
         self._open: dict[str, Live] = {}
         self._new: list[Live] = []
         self._heap: list[tuple[int, str]] = []
+        self._torn: dict[str, int] = {}
         self._cache: dict[tuple[Terms, ...], Formed] = {}
         self._found: list[Found] = []
         self._k = 0
@@ -101,8 +106,10 @@ class Engine:
             touched = [live for live in self.lives.values() if not live.missing and live.total <= live.limit]
         return self._end(at, touched)
 
-    def top(self, at: EntryId, condition_id: str, outcome: int, ask: str, ask_size: str) -> list[Found]:
-        """A top of a token: prices as the entry spells them, empty where there is no ask."""
+    def top(
+        self, at: EntryId, condition_id: str, outcome: int, bid: str, ask: str, ask_size: str
+    ) -> list[Found]:
+        """A top of a token: prices as the entry spells them, empty where there are none."""
         on_time = self._begin(at)
         pair = self._pairs.get(condition_id)
         if pair is None:
@@ -115,15 +122,28 @@ class Engine:
         leg.seen_ms = max(leg.seen_ms, at.ms)
         try:
             price, size = (to_micros(ask), to_micros(ask_size)) if ask else (0, 0)
+            mirrored = MICROS - to_micros(bid) if bid else 0
         except DecimalError:
             # Finer than a millionth: nothing can be bought at a price that we cannot spell.
-            price = size = 0
-        touched: Iterable[Live] = ()
+            price = size = mirrored = 0
+        touched: Sequence[Live] = ()
         if price != leg.price or size != leg.size or leg.gapped:
             leg.price, leg.size, leg.gapped = price, size, False
             touched = self._changed(leg)
         elif at.ms - self.clock_ms > self.limits.max_leg_age_ms:
             touched = leg.baskets
+        if self._torn and self._torn.pop(leg.token, 0):
+            leg.torn_until_ms = 0
+            touched = leg.baskets
+        other = pair[1 - outcome]
+        if other.price != mirrored:
+            if not other.gapped and other.token not in self._torn and other.top_at != NEVER:
+                other.torn_until_ms = self._torn[other.token] = at.ms + TORN_MS
+                self.dirty_legs.add(other)
+        elif self._torn and self._torn.pop(other.token, 0):
+            other.torn_until_ms = 0
+            self.dirty_legs.add(other)
+            touched = [*touched, *other.baskets]
         return self._end(at, touched) if on_time else self._later(touched)
 
     def seen(self, at: EntryId, condition_id: str, outcome: int | None) -> list[Found]:
@@ -145,6 +165,8 @@ class Engine:
         for leg in self._of(condition_id, outcome):
             if not leg.gapped and leg.top_at < at:
                 leg.gapped = True
+                leg.torn_until_ms = 0
+                self._torn.pop(leg.token, None)
                 self.dirty_legs.add(leg)
                 touched += self._changed(leg)
         return self._end(at, touched) if on_time else self._later(touched)
@@ -161,6 +183,16 @@ class Engine:
     def other(self, at: EntryId) -> list[Found]:
         """An entry that says nothing to the engine but the time."""
         return self._end(at, ()) if self._begin(at) else []
+
+    def lost(self, condition_id: str) -> None:
+        """Entries of a market went away unread: its tops are not known until the next ones."""
+        for leg in self._of(condition_id, None):
+            if not leg.gapped and leg.top_at != NEVER:
+                leg.gapped = True
+                leg.torn_until_ms = 0
+                self._torn.pop(leg.token, None)
+                self.dirty_legs.add(leg)
+                self._later(self._changed(leg))
 
     def restored(self, openings: Sequence[tuple[Basket, Opening]]) -> None:
         """Goes on from a past whose other parts were put back into the public attributes."""
@@ -205,6 +237,8 @@ class Engine:
                 self._judge(live, at)
         if self._heap and self._heap[0][0] <= now_ms:
             self._judge_due(at)
+        if self._torn:
+            self._judge_torn(at)
         if self._open and now_ms - self.clock_ms > self.limits.max_leg_age_ms:
             for live in [self._open[name] for name in sorted(self._open)]:
                 self._judge(live, at)
@@ -245,7 +279,20 @@ class Engine:
             if (live := self.lives.get(name)) is not None:
                 self._judge(live, at)
 
+    def _judge_torn(self, at: EntryId) -> None:
+        """Legs whose other half did not come in time."""
+        late = sorted((until_ms, token) for token, until_ms in self._torn.items() if until_ms <= at.ms)
+        for _, token in late:
+            del self._torn[token]
+            leg = self.legs[token]
+            leg.torn_until_ms = 0
+            self.dirty_legs.add(leg)
+            for live in leg.baskets:
+                self._judge(live, at)
+
     def _judge(self, live: Live, at: EntryId) -> None:
+        if self._torn and not live.missing and any(leg.torn_until_ms > at.ms for leg in live.legs):
+            return
         figures = self._figures(live, at.ms)
         opening = live.opening
         if opening is None:
@@ -407,3 +454,4 @@ class Engine:
             if token not in legs:
                 self.dirty_legs.add(leg)
         self.legs = legs
+        self._torn = {token: leg.torn_until_ms for token, leg in legs.items() if leg.torn_until_ms}

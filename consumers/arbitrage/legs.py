@@ -24,6 +24,8 @@ class Leg:
         gapped: whether a gap lies between the last top and now.
         top_at: id of the last top.
         seen_ms: of the last entry that said that the top still holds.
+        torn_until_ms: its market's other token says that the ask is another by now; until then its own word is
+            waited for. 0 where both agree, or the wait was in vain.
         usable: whether it has an ask and no gap; how fresh it is, is asked when it matters.
         unit: cost of a share with its fee, see `unit_cost`; 0 while it is not usable.
         fee_above, fee_below: the charged fee of `size` is size * above / below, rounded up, times the step.
@@ -44,6 +46,7 @@ class Leg:
         "size",
         "token",
         "top_at",
+        "torn_until_ms",
         "unit",
         "usable",
     )
@@ -56,6 +59,7 @@ class Leg:
         self.gapped = False
         self.top_at = NEVER
         self.seen_ms = 0
+        self.torn_until_ms = 0
         self.usable = False
         self.unit = 0
         self.baskets: list[Live] = []

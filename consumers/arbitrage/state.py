@@ -2,7 +2,7 @@
 
     handled, clock     id of the last entry; ms of the last clock entry
     catalog, terms     the revision in force, and the terms of its markets as JSON
-    l:TOKEN            a leg: ask, size, gap, id of its top, ms when last seen
+    l:TOKEN            a leg: ask, size, gap, id of its top, ms when last seen, ms until torn
     m:CONDITION_ID     how a market ended
     o:BASKET           an open opportunity
     w:BASKET           ms before which it is not opened
@@ -77,7 +77,8 @@ def restored(limits: Limits, fields: Mapping[bytes, bytes]) -> Engine:
         EntryError: what was kept cannot be read.
     """
     engine = Engine(limits)
-    if not fields:
+    if b"terms" not in fields:
+        # Nothing was ever kept; or Redis forgot all, and has since been told only of what changed.
         return engine
     openings: list[tuple[Basket, Opening]] = []
     try:
@@ -108,13 +109,14 @@ def restored(limits: Limits, fields: Mapping[bytes, bytes]) -> Engine:
 
 
 def _leg(leg: Leg) -> str:
-    return f"{leg.price} {leg.size} {int(leg.gapped)} {leg.top_at} {leg.seen_ms}"
+    return f"{leg.price} {leg.size} {int(leg.gapped)} {leg.top_at} {leg.seen_ms} {leg.torn_until_ms}"
 
 
 def _restored_leg(leg: Leg, text: str) -> Leg:
-    price, size, gapped, top_at, seen_ms = text.split(" ")
+    price, size, gapped, top_at, seen_ms, torn_until_ms = text.split(" ")
     leg.price, leg.size, leg.gapped = int(price), int(size), gapped == "1"
     leg.top_at, leg.seen_ms = EntryId.parse(top_at), int(seen_ms)
+    leg.torn_until_ms = int(torn_until_ms)
     leg.reckon()
     return leg
 

@@ -85,6 +85,10 @@ class Terms:
             return False
         return bool(self.lower) if self.family_kind == "threshold" else self.family_kind == "range"
 
+    def excluded(self) -> Self:
+        """The same market with no part in anything; the set of its event is not whole without it."""
+        return replace(self, state="paused", winner=None, told=False)
+
     def refusal(self) -> str:
         """Why none of its tokens can be a leg; empty if they can."""
         fees = fees_of(self.fees_enabled, self.fees)

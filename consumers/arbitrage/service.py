@@ -1,0 +1,99 @@
+"""`bookstream arbitrage`, from its settings to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+import structlog
+from redis.exceptions import RedisError
+
+from consumers.arbitrage.engine import Found
+from consumers.arbitrage.partition import PartitionEngine
+from consumers.arbitrage.report import report
+from consumers.arbitrage.settings import ArbitrageSettings
+from consumers.catalog.overrides import read_overrides
+from marketdata.errors import RedisRefusedError
+from marketdata.groups import BatchHandler, Group, Partition
+
+_log = structlog.stdlib.get_logger("arbitrage")
+
+
+class Tally:
+    """What this run handled.
+
+    Attributes:
+        entries, opened: how many.
+    """
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.opened = 0
+
+    def add(self, entries: int, found: Sequence[Found]) -> None:
+        """Counts a batch, and says what opened."""
+        self.entries += entries
+        for one in found:
+            told = one.opportunity
+            if told.action != "open":
+                continue
+            self.opened += 1
+            _log.debug("an opportunity", id=str(one.id), kind=told.kind, basket=told.basket_id)
+
+
+async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
+    """Finds opportunities until `stop` is set or, with --once, all that is there was handled; returns 0.
+
+    Raises:
+        SettingsError: a name or a file of corrections that cannot be used, or engines of another group write here.
+        ContractError: this Redis holds streams of another contract.
+        GroupError: handling failed again and again.
+        RedisRefusedError: Redis refuses this client.
+    """
+    if settings.report:
+        return await report(settings)
+    overrides = read_overrides(settings.catalog_overrides)
+    tally = Tally()
+    group = Group(
+        settings.group,
+        redis_url=settings.redis_url,
+        key_prefix=settings.key_prefix,
+        member=settings.member or None,
+        log=_say,
+    )
+    async with group:
+
+        async def opened(partition: Partition) -> BatchHandler:
+            return PartitionEngine(
+                client=group.client,
+                keys=group.keys,
+                group=settings.group,
+                number=partition.number,
+                directory=partition.directory,
+                limits=settings.limits,
+                overrides=overrides,
+                told=tally.add,
+            )
+
+        stopping = asyncio.create_task(_stop_with(stop, group))
+        try:
+            await group.run_partitions(opened, clocks=True, once=settings.once)
+        except RedisError as error:
+            raise RedisRefusedError(
+                f"Redis refuses a command ({error}); nothing of that batch was kept"
+            ) from None
+        finally:
+            stopping.cancel()
+            await asyncio.wait({stopping})
+    _say(f"{tally.entries} entries handled, {tally.opened} opportunities opened")
+    return 0
+
+
+async def _stop_with(stop: asyncio.Event, group: Group) -> None:
+    await stop.wait()
+    group.stop()
+
+
+def _say(line: str) -> None:
+    print(f"bookstream arbitrage: {line}", file=sys.stderr, flush=True)
