@@ -69,10 +69,11 @@ class EntryByEntry:
     async def _handled(self, batch: Batch, at: int, item: Message | Notice) -> bool:
         attempts = 0
         while True:
-            await batch.still_ours()
+            if not batch.is_surely_ours():
+                await batch.still_ours()
             try:
                 result = self._handler(item)
-                if inspect.isawaitable(result):
+                if result is not None and inspect.isawaitable(result):
                     await result
             except Exception as error:  # noqa: BLE001  (a stranger's code may raise anything)
                 attempts += 1

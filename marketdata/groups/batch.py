@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -66,6 +67,8 @@ class Batch:
         self._dead = list(dead)
         self._tools = tools
         self._on_done = on_done
+        self.is_surely_ours = tools.sure
+        """Whether the lease was renewed less than its time ago, by our own clock."""
         self._requeue = tools.keys.requeue(partition, tools.group)
         self._committed = -1
         self.is_abandoned = False
@@ -104,6 +107,7 @@ class Batch:
         if isinstance(item, Message):
             fields = [text.encode() for pair in item.entry.to_fields().items() for text in pair]
             self._dead.append((at, DeadLetter(item.stream, item.id, reason, attempts, fields)))
+            self._dead.sort(key=itemgetter(0))
 
     async def commit(self, commands: Sequence[Command] = (), *, upto: int | None = None) -> None:
         """Acknowledges in one transaction, which the lease fences, together with the caller's own commands.

@@ -10,7 +10,7 @@ from marketdata.entries import EntryId
 from marketdata.groups.backlog import NEW, Backlog, Raw
 from marketdata.groups.directory import Directory
 from marketdata.groups.messages import Lost, after, before
-from marketdata.groups.streams import READER, Standing, claim, join, standings
+from marketdata.groups.streams import READER, claim, join, standings
 from marketdata.groups.wire import Fence, ForgottenError, pack
 from marketdata.keys import Keys
 
@@ -52,6 +52,8 @@ class PartitionReading:
         self.backlog = Backlog()
         self.lost: list[Lost] = []
         self.handled = handled
+        self.gone: dict[str, EntryId] = {}
+        """By stream key: up to where it was told that entries went away."""
         self._fence = fence
         self._keys = keys
         self._group = group
@@ -96,6 +98,8 @@ class PartitionReading:
                 await self._look_at_missing()
             asked = self.backlog.wanted()
             if not asked:
+                # Nobody else would notice that the lease is not ours any more.
+                await self._fence.confirm()
                 return False
             count = min(max(self._held_at_most() // len(asked), COUNT[0]), COUNT[1])
             replies, answers = await self._fence.transact([self._command(asked, count)], self._questions())
@@ -181,11 +185,14 @@ class PartitionReading:
             self._group,
         )
         pending = [key for key, standing in there.items() if standing.pending]
-        await claim(self._fence, pending, self._group)
+        for key, ids in (await claim(self._fence, pending, self._group)).items():
+            if key != self._clock:
+                self._note_lost(key, min(ids), max(ids))
         for key, standing in there.items():
             self.backlog.add(key, pending=bool(standing.pending))
             if standing.may_have_lost and key != self._clock:
-                self._note_lost(key, standing)
+                last = before(standing.first) if standing.first is not None else standing.last
+                self._note_lost(key, after(standing.delivered), last)
         self._missing -= there.keys()
         self._seen_missing -= there.keys()
         self._all_new = (0, 0, b"")
@@ -202,9 +209,8 @@ class PartitionReading:
             return str(self._done.get(key, _START))
         return str(self.handled)
 
-    def _note_lost(self, key: str, standing: Standing) -> None:
-        first = after(standing.delivered)
-        last = before(standing.first) if standing.first is not None else standing.last
+    def _note_lost(self, key: str, first: EntryId, last: EntryId) -> None:
+        self.gone[key] = last
         market = self._directory.market(self.condition_ids.get(key, ""))
         lost = Lost(key, self._partition, market, first, last)
         if lost not in self.lost:
@@ -212,8 +218,11 @@ class PartitionReading:
 
     def _raws(self, key: str, rows: Sequence[Any], asked: Mapping[str, str]) -> list[Raw]:
         again = asked[key] != NEW
-        parse = EntryId.parse
-        raws = [Raw(parse(entry_id), key, fields, again) for entry_id, fields in rows]
+        raws = []
+        for entry_id, fields in rows:
+            # Redis wrote the id, so nothing needs to be checked.
+            ms, _, n = entry_id.partition(b"-")
+            raws.append(Raw(EntryId(int(ms), int(n)), key, fields, again))
         done = self._done.get(key)
         if done is not None and raws and raws[0].id <= done:
             # Redis lost what it was told. They stay in their places: how many came tells whether more will.

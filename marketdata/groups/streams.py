@@ -103,8 +103,13 @@ async def join(fence: Fence, starts: dict[str, str], group: str) -> None:
             raise reply
 
 
-async def claim(fence: Fence, keys: Iterable[str], group: str) -> None:
-    """Makes what other consumers have pending ours: those of programs that read the group by themselves."""
+async def claim(fence: Fence, keys: Iterable[str], group: str) -> dict[str, list[EntryId]]:
+    """Makes what other consumers have pending ours: those of programs that read the group by themselves.
+
+    Returns:
+        By stream key: ids that were pending and have been trimmed away. Redis took them off the list.
+    """
+    gone: dict[str, list[EntryId]] = {}
     for key in keys:
         start = b"0-0"
         while True:
@@ -114,8 +119,11 @@ async def claim(fence: Fence, keys: Iterable[str], group: str) -> None:
             if isinstance(reply, Exception):
                 raise reply
             start = reply[0]
+            if len(reply) > 2 and reply[2]:
+                gone.setdefault(key, []).extend(map(EntryId.parse, reply[2]))
             if start == b"0-0":
                 break
+    return gone
 
 
 def _is_harmless(error: Exception) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -88,6 +89,7 @@ class Tenure:
         self._clock_s = time.monotonic()
         self._is_silent = False
         self._looked_s = 0.0
+        self._random = random.Random(partition)
 
     @property
     def is_leaving(self) -> bool:
@@ -140,7 +142,8 @@ class Tenure:
             await self._handle_requeued(handle)
             if not more:
                 self.caught_up.set()
-                await self._wait(LOOK_EVERY_S)
+                # Partitions that are looked at all at once would make each other wait.
+                await self._wait(LOOK_EVERY_S * (0.5 + 0.5 * self._random.random()))
 
     async def _wait(self, bound_s: float) -> None:
         try:
@@ -220,7 +223,7 @@ class Tenure:
         entry = entry_of(raw.fields)
         market = self._directory.market(self._reading.condition_ids.get(raw.key, ""))
         missing = self._sequence.follow(raw.key, raw.id, entry)
-        if missing is not None:
+        if missing is not None and not missing < self._reading.gone.get(raw.key, missing) < raw.id:
             items.append(Lost(raw.key, self.partition, market, after(missing), before(raw.id)))
         items.append(Message(raw.id, raw.key, self.partition, entry, market, raw.again))
 
@@ -229,6 +232,7 @@ class Tenure:
         before_it = items[-1] if items else None
         if raw.key == self._clock_key:
             return
+        self._reading.gone[raw.key] = raw.id
         if isinstance(before_it, Lost) and before_it.stream == raw.key:
             items[-1] = before_it._replace(last=raw.id)
         else:
