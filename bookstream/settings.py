@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from consumers.arbitrage.settings import ArbitrageSettings, OpportunitiesSettings
 from consumers.catalog.settings import CatalogSettings
+from consumers.groups.settings import GroupsSettings
 from consumers.replay.settings import ReplaySettings
 from consumers.tail.settings import TailSettings
 from consumers.verify.settings import VerifySettings
@@ -86,6 +87,7 @@ MODELS: Mapping[str, type[CommandSettings]] = {
     "tail": TailSettings,
     "verify": VerifySettings,
     "replay": ReplaySettings,
+    "groups": GroupsSettings,
     "catalog": CatalogSettings,
     "arbitrage": ArbitrageSettings,
     "opportunities": OpportunitiesSettings,

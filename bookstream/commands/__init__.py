@@ -14,6 +14,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     "tail": "print the entries of markets as they are written",
     "verify": "prove that nothing is missing, doubled or out of order in the streams",
     "replay": "play what was recorded once more, as JSON lines or into other streams",
+    "groups": "show who reads the streams and how far behind, and deal with dead letters",
     "catalog": "show families and events, their legs, and why a market was left out",
     "arbitrage": "find arbitrage in the streams, or sum up what was found",
     "opportunities": "list the opportunities that were found, or follow them",

@@ -31,6 +31,7 @@ class Standing(NamedTuple):
         last: the newest id the stream ever had.
         trimmed: entries that are gone from its beginning.
         read: entries delivered by Redis's own counter, None where it does not know.
+        length: entries in the stream.
     """
 
     exists: bool
@@ -41,6 +42,7 @@ class Standing(NamedTuple):
     last: EntryId = EntryId(0, 0)
     trimmed: int = 0
     read: int | None = None
+    length: int = 0
 
     @property
     def may_have_lost(self) -> bool:
@@ -80,6 +82,7 @@ def standing_of(stream: Any, groups: Any, group: str) -> Standing:
         True,
         first=EntryId.parse(oldest[0]) if oldest else None,
         last=EntryId.parse(facts[b"last-generated-id"]),
+        length=facts[b"length"],
         trimmed=added - facts[b"length"] if added is not None else 0,
     )
     for row in map(_pairs, groups):

@@ -166,9 +166,7 @@ class Tenure:
                 if batch.items:
                     await handle(batch)
                 break
-            except BookstreamError:
-                raise
-            except RedisError:
+            except (BookstreamError, RedisError, BrokenPipeError):
                 raise
             except Exception as error:
                 if attempt == ATTEMPTS:
