@@ -46,12 +46,12 @@ class Adoption:
     def between(cls, after: EntryId, revision: str, old: Iterable[Terms], new: Sequence[Terms]) -> Self:
         """What changed."""
         before = {one.condition_id: one for one in old}
-        now = {one.condition_id for one in new}
+        now = {one.condition_id: one for one in new}
         return cls(
             after,
             revision,
-            tuple(one for one in new if before.get(one.condition_id) != one),
-            tuple(sorted(before.keys() - now)),
+            tuple(now[one] for one in sorted(now) if before.get(one) != now[one]),
+            tuple(sorted(before.keys() - now.keys())),
         )
 
     def applied(self, terms: Iterable[Terms]) -> list[Terms]:

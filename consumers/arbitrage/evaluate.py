@@ -92,16 +92,23 @@ class Live:
 
 def figures_of(live: Live, limits: Limits) -> Figures | None:
     """What the basket is worth now; None if that is no opportunity. All legs must be usable."""
-    size = live.size_micros
+    legs = live.legs
+    # One loop a question and no generators: this runs for every basket that might be worth something.
+    size = legs[0].size
+    price = 0
+    for leg in legs:
+        price += leg.price
+        if leg.size < size:
+            size = leg.size
+    size -= size % SIZE_STEP_MICROS
     if size < live.min_size:
         return None
-    price = charged = 0
-    for leg in live.legs:
-        price += leg.price
-        charged -= -size * leg.fee_above // leg.fee_below
-    fees = charged * CHARGE_STEP_MICROS
+    steps = 0
+    for leg in legs:
+        steps -= -size * leg.fee_above // leg.fee_below
+    fees = steps * CHARGE_STEP_MICROS
     cost = -(-size * price // MICROS)
     net = live.basket.payout * size - cost - fees
     if net <= 0 or net < limits.min_net_micros or net * _ONE < limits.min_bps_micros * (cost + fees):
         return None
-    return Figures(size, cost, fees, net, tuple([leg.price for leg in live.legs]))
+    return Figures(size, cost, fees, net, tuple([leg.price for leg in legs]))

@@ -20,6 +20,7 @@ UNIT: Final = 10**12
 """One dollar in the unit in which legs are summed."""
 
 _PER_PRICE: Final = UNIT // MICROS
+_PER_UNIT: Final = {exponent: MICROS ** (2 * exponent + 1) // UNIT for exponent in (1, 2)}
 
 
 class Fees(NamedTuple):
@@ -60,7 +61,7 @@ def fee_numerator(price_micros: int, fees: Fees) -> int:
 
 def unit_cost(price_micros: int, fees: Fees) -> int:
     """What a share costs with its fee, in dollars / UNIT, rounded down: never more than it really costs."""
-    fee: int = fee_numerator(price_micros, fees) * UNIT // MICROS ** (2 * fees.exponent + 1)
+    fee: int = fee_numerator(price_micros, fees) // _PER_UNIT[fees.exponent]
     return price_micros * _PER_PRICE + fee
 
 

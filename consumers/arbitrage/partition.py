@@ -75,20 +75,23 @@ class PartitionEngine:
         self._engine = None
         commands, adopted = await self._adopt_newest(engine)
         found: list[Found] = []
+        entries = 0
         for item in batch.items:
             if isinstance(item, Message):
+                entries += 1
                 if self._record is not None and (due := self._record.due(item.id)):
                     adopted = True
                     commands += self._adopted(engine, due)
                 found += feed(engine, item.id, item.condition_id, item.entry)
             elif isinstance(item, Clock):
+                entries += 1
                 found += engine.clock(item.id)
             elif isinstance(item, Lost):
                 engine.lost(item.stream.rpartition(":")[2])
         await batch.commit([*commands, *self._commands(engine, found, adopted=adopted)])
         self._engine = engine
         self._begins_anew = False
-        self._told(len(batch.items), found)
+        self._told(entries, found)
 
     async def _load(self) -> Engine:
         fields: Any = await self._client.hgetall(self._state_key)
