@@ -99,8 +99,9 @@ async def _more(console: Console, client: Redis, keys: Keys, facts: GroupFacts) 
             age(member["behind_ms"] / 1000),
             age((now_ms() - member["started_ms"]) / 1000),
         )
-    console.print()
-    console.print(table)
+    if facts.members:
+        console.print()
+        console.print(table)
     if not facts.dead:
         return
     letters = Table(box=None, pad_edge=False)

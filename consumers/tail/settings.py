@@ -37,5 +37,9 @@ class TailSettings(RedisSettings):
         # What a member does not print it would acknowledge unseen.
         for field in ("market", "outcome", "from_"):
             if self.group is not None and getattr(self, field) not in (None, ()):
-                raise CrossedError("group", "reads all there is, so it does not go with", field.rstrip("_"))
+                raise CrossedError(
+                    "group",
+                    "a member reads all markets, from where its group stands; leave out",
+                    field.rstrip("_"),
+                )
         return self
