@@ -92,6 +92,11 @@ async def everything(
         yield read
 
 
+async def count_opened(client: Redis, keys: Keys, first: EntryId) -> int:
+    """How many opportunities opened since."""
+    return sum([read.fields[b"action"] == b"open" async for read in everything(client, keys, first, None)])
+
+
 @dataclass
 class Position:
     """Up to where each partition was read."""

@@ -125,6 +125,7 @@ def test_a_good_run() -> None:
         "entries": 9,
         "gaps": 0,
         "quarantined": 0,
+        "opportunities": None,
         "latency_ms": {"p50": 0.5, "p99": 1.5},
     }
     assert run.in_words(Report(entries=9))[-1] == "all well: no gaps, 9 entries verified"
