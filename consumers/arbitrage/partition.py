@@ -77,17 +77,19 @@ class PartitionEngine:
         found: list[Found] = []
         entries = 0
         for item in batch.items:
-            if isinstance(item, Message):
-                entries += 1
-                if self._record is not None and (due := self._record.due(item.id)):
-                    adopted = True
-                    commands += self._adopted(engine, due)
-                found += feed(engine, item.id, item.condition_id, item.entry)
-            elif isinstance(item, Clock):
-                entries += 1
-                found += engine.clock(item.id)
-            elif isinstance(item, Lost):
+            if isinstance(item, Lost):
                 engine.lost(item.stream.rpartition(":")[2])
+                continue
+            if not isinstance(item, Message | Clock):
+                continue
+            entries += 1
+            if self._record is not None and (due := self._record.due(item.id)):
+                adopted = True
+                commands += self._adopted(engine, due)
+            if isinstance(item, Clock):
+                found += engine.clock(item.id)
+            else:
+                found += feed(engine, item.id, item.condition_id, item.entry)
         await batch.commit([*commands, *self._commands(engine, found, adopted=adopted)])
         self._engine = engine
         self._begins_anew = False

@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-import structlog
 from redis.exceptions import RedisError
 
 from consumers.arbitrage.engine import Found
@@ -16,8 +15,6 @@ from consumers.arbitrage.settings import ArbitrageSettings
 from consumers.catalog.overrides import read_overrides
 from marketdata.errors import RedisRefusedError
 from marketdata.groups import BatchHandler, Group, Partition
-
-_log = structlog.stdlib.get_logger("arbitrage")
 
 
 class Tally:
@@ -32,14 +29,9 @@ class Tally:
         self.opened = 0
 
     def add(self, entries: int, found: Sequence[Found]) -> None:
-        """Counts a batch, and says what opened."""
+        """Counts a batch."""
         self.entries += entries
-        for one in found:
-            told = one.opportunity
-            if told.action != "open":
-                continue
-            self.opened += 1
-            _log.debug("an opportunity", id=str(one.id), kind=told.kind, basket=told.basket_id)
+        self.opened += sum(one.opportunity.action == "open" for one in found)
 
 
 async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
