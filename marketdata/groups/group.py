@@ -254,8 +254,9 @@ class Group:
         number = lease.partition
         found: Any = await self.client.hget(self.keys.lease(number, self.name), "handled")
         handled = EntryId.parse(found) if found else None
-        wire = Wire(self._new_connection)
-        fence = Fence(wire, self.keys.lease(number, self.name), self.member, lease.epoch)
+        key = self.keys.lease(number, self.name)
+        wire = Wire(self._new_connection, key)
+        fence = Fence(wire, key, self.member, lease.epoch)
 
         async def retake() -> None:
             sent_s = time.monotonic()

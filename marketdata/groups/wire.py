@@ -4,6 +4,9 @@ WATCH makes the fence: after each exchange the connection watches the lease and 
 changes the lease before the next transaction (somebody takes it, it is renewed, Redis forgets it) makes Redis refuse
 that transaction as a whole; owner and epoch are then looked at again. So a member that was frozen while its lease
 was taken can neither read new entries into its hands nor acknowledge: no clock of ours is asked.
+
+A request whose connection was given up may still arrive, late. So each new connection first changes the lease (it
+counts connections there), and Redis refuses what an older one still sends.
 """
 
 from __future__ import annotations
@@ -34,6 +37,12 @@ _MULTI: Final = pack(("MULTI",))
 _EXEC: Final = pack(("EXEC",))
 
 
+# A lease that Redis forgot stays forgotten.
+_COUNT: Final = """
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HINCRBY', KEYS[1], 'connections', 1) end
+"""
+
+
 class ForgottenError(Exception):
     """The lease is gone from Redis: nobody holds it."""
 
@@ -43,10 +52,12 @@ class Wire:
 
     Args:
         new_connection: makes one that is not yet connected.
+        lease: the lease's key.
     """
 
-    def __init__(self, new_connection: Callable[[], AbstractConnection]) -> None:
+    def __init__(self, new_connection: Callable[[], AbstractConnection], lease: str) -> None:
         self._new_connection = new_connection
+        self._greeting = pack(("EVAL", _COUNT, 1, lease))
         self._connection: AbstractConnection | None = None
 
     async def exchange(self, commands: Sequence[bytes]) -> list[Any]:
@@ -62,6 +73,8 @@ class Wire:
                 if connection is None:
                     connection = self._new_connection()
                     await connection.connect()  # type: ignore[no-untyped-call]
+                    await connection.send_packed_command([self._greeting], check_health=False)
+                    await connection.read_response(disconnect_on_error=False, timeout=math.inf)
                 await connection.send_packed_command(commands, check_health=False)
                 replies: list[Any] = []
                 for _ in commands:

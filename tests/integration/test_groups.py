@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ from marketdata.groups import Batch, Clock, Group, Message, Partition, attempts,
 from marketdata.groups.dead import dead_letters, drop, requeue
 from marketdata.groups.tenure import BatchHandler
 from tests.integration.group_members import Book, member, pending, written
+from tests.integration.worker.proxy import FaultyProxy
 from tests.integration.worker.rig import until
 from tests.redis_server import PrivateRedis
 from tests.stream_writer import StreamWriter
@@ -467,6 +471,57 @@ async def test_a_stop_finishes_the_batch(server: PrivateRedis, writer: StreamWri
     await read_once(server, rest, "b")
     assert not set(book.ids) & set(rest.ids), "what was handled was acknowledged"
     assert len(book.ids) + len(rest.ids) == 240
+
+
+@pytest.mark.parametrize("seed", [secrets.randbits(32)])
+async def test_lost_replies_and_cut_connections_neither_lose_nor_double(
+    server: PrivateRedis, writer: StreamWriter, seed: int
+) -> None:
+    print(f"seed {seed}")
+    book = Book()
+    proxy = FaultyProxy(server.socket_path, Random(seed), within_bytes=60_000)
+    path = Path(server.folder) / "faulty.sock"
+    async with proxy.listening(path):
+        async with (
+            Group("g", redis_url=f"unix://{path}", member="a", log=lambda _: None) as group,
+            asyncio.timeout(90),
+        ):
+            proxy.armed = True
+            task = asyncio.create_task(group.run(book))
+            while proxy.count < 60:
+                fill(writer, 1)
+                await asyncio.sleep(0.01)
+                assert not task.done(), task
+            proxy.armed = False
+            due = Counter(entry_id for entry_id, _ in written(writer.client, writer))
+            await until(lambda: Counter(book.ids).keys() >= due.keys(), "all is handled", 30)
+            await until(lambda: settled(writer), "all is acknowledged")
+            group.stop()
+            await task
+        await until(lambda: not proxy._lives, "every connection is closed")
+    print(f"{proxy.count} faults, {len(book.ids)} entries")
+    assert Counter(book.ids) == due, "each exactly once: a live member looks up what it does not know"
+    assert book.disorder() == []
+
+
+async def test_redis_killed_and_started_again_under_a_live_group() -> None:
+    with PrivateRedis() as server:
+        with server.client() as client:
+            writer = StreamWriter(client, count=12)
+            fill(writer, 3)
+        book = Book()
+        async with member(server, book):
+            await until(lambda: len(book.messages) == 72, "all is handled")
+            for round_ in range(1, 4):
+                await asyncio.to_thread(server.restart)
+                writer.client = server.client()
+                fill(writer, 1)
+                await until(lambda: len(set(book.ids)) == 72 + 24 * round_, "what came after", 30)  # noqa: B023
+                writer.client.close()
+        writer.client = server.client()
+        assert settled(writer)
+        writer.client.close()
+        assert len(book.ids) == len(set(book.ids)), "what Redis forgot to have heard is not handled again"
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "a{1}", "x" * 65])
