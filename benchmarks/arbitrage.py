@@ -4,7 +4,8 @@
 
 The mix is fixed: 80 % of the entries on binary markets, the others on price families of 11 thresholds and 10
 buckets, where trios span up to 3 buckets. Engine alone: the same entries without Redis around it. A basket: one
-evaluation of a trio over three buckets, the largest basket of a family, with all its money.
+evaluation of a trio over three buckets, the largest basket of a family, with all its money. Last leg: from the
+XADD of an opportunity's last leg to the opportunity's own entry, with an idle engine in a process of its own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import asyncio
 import os
 import platform
 import statistics
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -21,7 +23,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import redis
 
@@ -218,6 +220,49 @@ def member(url: str, client: redis.Redis, count: int) -> float:
     return count / took_s
 
 
+async def last_leg_ms(url: str, client: redis.Redis, rounds: int) -> tuple[float, float]:
+    """Median milliseconds from the last leg's XADD to its opportunity's entry, and of a bare round trip.
+
+    The engine runs in a process of its own; what it wrote is waited for by a blocking read.
+    """
+    low, high = (
+        one for one in family(24) if one.slug.startswith(("bitcoin-above-80000-", "bitcoin-above-82000-"))
+    )
+    keys = Keys()
+    write(client, [low, high], [])
+    words = ("arbitrage", "--redis-url", url, "--arb-cooldown-ms", "0")
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "bookstream", *words)
+    waits, trips = [], []
+    seq, last = 0, "0-0"
+
+    def ask(market: Market, outcome: int, price: str) -> None:
+        nonlocal seq
+        seq += 1
+        ms = time.time_ns() // 1_000_000
+        entry = Entry("top", outcome, "", "", price, "100", ms, ms * 1000, 1, seq, 0, "")
+        with client.pipeline(transaction=True) as pipe:
+            pipe.xadd(keys.book(market.partition, market.condition_id), entry.to_fields(), id=f"{ms}-{seq}")  # type: ignore[arg-type]
+            pipe.publish(keys.wake(market.partition), f"{ms}-{seq}")
+            pipe.execute()
+
+    try:
+        for _ in range(rounds):
+            for price in ("0.4", "0.9"):
+                began_s = time.perf_counter()
+                ask(low, 0, "0.5")
+                trips.append(time.perf_counter() - began_s)
+                began_s = time.perf_counter()
+                ask(high, 1, price)
+                found: Any = client.xread({keys.opportunities(low.partition): last}, block=20_000)
+                waits.append(time.perf_counter() - began_s)
+                last = found[0][1][-1][0].decode()
+    finally:
+        process.terminate()
+        await process.wait()
+    # The first one waits for the engine's start.
+    return statistics.median(waits[1:]) * 1000, statistics.median(trips) * 1000
+
+
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -229,11 +274,14 @@ def main() -> None:
     markets, rows = mix(given.entries, given.seed)
     alone = [engine_alone(markets, rows) for _ in range(given.runs)]
     baskets = [a_basket(100_000) for _ in range(given.runs)]
-    rates = []
+    rates, cpu_us = [], []
     with PrivateRedis(appendonly=False) as server, server.client() as client:
         for _ in range(given.runs):
             write(client, markets, rows)
+            cpu_s = time.process_time()
             rates.append(member(server.url, client, len(rows)))
+            cpu_us.append((time.process_time() - cpu_s) / len(rows) * 1e6)
+        wait_ms, trip_ms = asyncio.run(last_leg_ms(server.url, client, 200))
     lines = [
         f"date      {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, seed {given.seed}",
         f"machine   {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}",
@@ -241,8 +289,11 @@ def main() -> None:
         f" {FAMILIES} families of {len(STRIKES)} thresholds and {len(STRIKES) - 1} buckets",
         f"basket    {statistics.median(baskets):.2f} us for a trio over three buckets, money included",
         f"engine    {statistics.median(alone):.2f} us an entry without Redis",
-        f"member    {statistics.median(rates):,.0f} entries/s read, decoded, evaluated, acknowledged, start and end"
-        f" included (of {', '.join(f'{rate:,.0f}' for rate in sorted(rates))})",
+        f"member    {statistics.median(rates):,.0f} entries/s read, decoded, evaluated, acknowledged (of"
+        f" {', '.join(f'{rate:,.0f}' for rate in sorted(rates))}), start and end included;"
+        f" {statistics.median(cpu_us):.1f} us of CPU each",
+        f"last leg  {wait_ms:.2f} ms from its XADD to the opportunity's entry: {wait_ms / trip_ms:.1f} of the"
+        f" writer's own round trips of {trip_ms:.2f} ms",
     ]
     text = "\n".join(lines) + "\n"
     print(text, end="")
