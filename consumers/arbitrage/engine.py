@@ -127,9 +127,12 @@ class Engine:
             # Finer than a millionth: nothing can be bought at a price that we cannot spell.
             price = size = mirrored = 0
         touched: Sequence[Live] = ()
-        if price != leg.price or size != leg.size or leg.gapped:
+        if price != leg.price or leg.gapped or not (size and leg.size):
             leg.price, leg.size, leg.gapped = price, size, False
             touched = self._changed(leg)
+        elif size != leg.size:
+            leg.size = size
+            touched = leg.baskets
         elif at.ms - self.clock_ms > self.limits.max_leg_age_ms:
             touched = leg.baskets
         if self._torn and self._torn.pop(leg.token, 0):

@@ -16,6 +16,7 @@ from consumers.arbitrage.state import changes_of, restored
 from consumers.arbitrage.terms import Terms, renewed
 from consumers.catalog.overrides import Overrides
 from consumers.catalog.sets import terms_in_force
+from marketdata.entries import EntryId
 from marketdata.errors import SettingsError
 from marketdata.groups import Batch, Clock, Directory, Lost, Message
 from marketdata.keys import Keys
@@ -60,6 +61,7 @@ class PartitionEngine:
         self._engine: Engine | None = None
         self._record: Record | None = None
         self._begins_anew = False
+        self._told_before = NEVER
         self._seen_revision = ""
 
     async def __call__(self, batch: Batch) -> None:
@@ -105,6 +107,10 @@ class PartitionEngine:
             )
         engine = restored(self._limits, fields)
         self._begins_anew = b"terms" not in fields
+        if self._begins_anew:
+            # The state went away, what was found is still there: equal entries find it again, under the same ids.
+            newest: Any = await self._client.xrevrange(self._keys.opportunities(self._number), count=1)
+            self._told_before = EntryId.parse(newest[0][0]) if newest else NEVER
         self._record = await self._find_record(engine)
         self._seen_revision = ""
         return engine
@@ -159,6 +165,8 @@ class PartitionEngine:
         commands: list[Command] = []
         key = self._keys.opportunities(self._number)
         for one in found:
+            if one.id <= self._told_before:
+                continue
             fields = _flat(one.opportunity.to_fields())
             commands.append(("XADD", key, "MAXLEN", "~", OPPORTUNITIES_KEPT, str(one.id), *fields))
         changes = changes_of(engine, adopted=adopted)

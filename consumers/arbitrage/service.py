@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -70,6 +71,7 @@ async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
 
         stopping = asyncio.create_task(_stop_with(stop, group))
         try:
+            await _warn_of_half_a_copy(group)
             await group.run_partitions(opened, clocks=True, once=settings.once)
         except RedisError as error:
             raise RedisRefusedError(
@@ -85,6 +87,13 @@ async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
 async def _stop_with(stop: asyncio.Event, group: Group) -> None:
     await stop.wait()
     group.stop()
+
+
+async def _warn_of_half_a_copy(group: Group) -> None:
+    marker = f"{group.keys.prefix}replay"
+    state: Any = await group.client.hget(marker, "state")
+    if state is not None and state != b"done":
+        _say(f"{marker} says {state.decode(errors='replace')[:20]!r}: these streams are not the whole copy")
 
 
 def _say(line: str) -> None:
