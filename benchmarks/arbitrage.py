@@ -79,8 +79,10 @@ def family(day: int) -> list[Market]:
         )
         for low, high in pairwise(STRIKES)
     ]
-    titles = ((ladder, f"bitcoin-above-on-{slug_day}", f"Bitcoin above ___ on {when}?"),)
-    titles += ((buckets, f"bitcoin-price-on-{slug_day}", f"Bitcoin price on {when}?"),)
+    titles = (
+        (ladder, f"bitcoin-above-on-{slug_day}", f"Bitcoin above ___ on {when}?"),
+        (buckets, f"bitcoin-price-on-{slug_day}", f"Bitcoin price on {when}?"),
+    )
     markets = []
     for rows, slug, title in titles:
         event = event_row(slug, *rows, title=title, description=DESCRIPTION, endDate=end)
@@ -189,9 +191,9 @@ def write(
     client.flushall()
     client.set(keys.contract_version, CONTRACT_VERSION)
     client.set(keys.contract_partitions, 64)
-    for market in markets:
-        client.hset(keys.catalog, market.condition_id, market.to_json())
-        client.xadd(keys.catalog_log, {"id": market.condition_id, "why": "new"})
+    for one in markets:
+        client.hset(keys.catalog, one.condition_id, one.to_json())
+        client.xadd(keys.catalog_log, {"id": one.condition_id, "why": "new"})
     pipe = client.pipeline(transaction=False)
     for place, (at, market, entry, partition) in enumerate(rows):
         if market is None or entry is None:
@@ -212,9 +214,7 @@ def member(url: str, client: redis.Redis, count: int) -> float:
     took_s = time.perf_counter() - began_s
     assert code == 0
     pending = sum(
-        group["pending"]
-        for key in client.scan_iter("book:*")
-        for group in client.xinfo_groups(key)  # type: ignore[misc]
+        group["pending"] for key in client.scan_iter("book:*") for group in client.xinfo_groups(key)
     )
     assert pending == 0, pending
     return count / took_s

@@ -246,6 +246,29 @@ async def test_a_redis_that_forgot_everything_gets_a_whole_state_again(server: P
     assert venue.said() == ["open ladder", "close ladder price"]
 
 
+async def test_a_state_that_went_away_is_found_again_under_the_same_ids(
+    server: PrivateRedis,
+) -> None:
+    low, high = ladder()
+    venue = Venue(server, [low, high])
+    venue.clock()
+    venue.ask(low, 0, "0.5")
+    venue.ask(high, 1, "0.4")
+    await venue.once()
+    before = venue.told()
+    keys = venue.keys
+    venue.client.delete(keys.arbitrage(venue.partition), keys.lease(venue.partition, "arbitrage"))
+    for key in [
+        keys.clock(venue.partition),
+        *(keys.book(venue.partition, one.condition_id) for one in (low, high)),
+    ]:
+        venue.client.xgroup_destroy(key, "arbitrage")
+    venue.ask(high, 1, "0.6")
+    await venue.once()
+    assert venue.told()[:1] == before
+    assert venue.said() == ["open ladder", "close ladder price"]
+
+
 async def test_a_state_that_cannot_be_read_stops_it_and_says_so(server: PrivateRedis) -> None:
     venue = Venue(server, ladder())
     venue.clock()
