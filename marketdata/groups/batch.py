@@ -8,13 +8,14 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from marketdata.entries import EntryId
 from marketdata.groups.backlog import Raw
 from marketdata.groups.dead import DeadLetter
 from marketdata.groups.messages import Clock, Lost, Message, Silent
-from marketdata.groups.wire import Command, Fence, ForgottenError, pack
+from marketdata.groups.wire import Command, Fence, ForgottenError, may_pass, pack
 from marketdata.keys import Keys
 
 AWAY: Final = (RedisConnectionError, RedisTimeoutError)
@@ -29,6 +30,7 @@ class Tools(NamedTuple):
         fence: of the tenure.
         keys, group: the names.
         patience: called when Redis is away: returns when it answers again.
+        refused: called when it refuses for now: returns when it may be asked again.
         retake: called when Redis forgot the lease: takes it again, or raises LeaseLostError.
         sure: whether the lease is ours by our own clock: it was renewed less than its time ago.
     """
@@ -37,6 +39,7 @@ class Tools(NamedTuple):
     keys: Keys
     group: str
     patience: Callable[[Exception], Awaitable[None]]
+    refused: Callable[[Exception], Awaitable[None]]
     retake: Callable[[], Awaitable[None]]
     sure: Callable[[], bool]
 
@@ -161,6 +164,10 @@ class Batch:
                 await self._tools.patience(error)
                 if await self._was_done(raws):
                     return
+            except ResponseError as error:
+                if not may_pass(error):
+                    raise
+                await self._tools.refused(error)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply

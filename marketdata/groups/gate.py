@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Final
 
-from marketdata.errors import RedisAwayError
+from marketdata.errors import RedisAwayError, RedisRefusedError
 from marketdata.redis_url import RedisSession, wait_for_redis
 
 AFTER_STOP_S: Final = 2.0
+LOG_EVERY_S: Final = 5.0
+_REFUSED_S: Final = 0.5
 _PAUSE_S: Final = 0.05
 
 
@@ -34,6 +37,7 @@ class Gate:
         self._on_back = on_back
         self._log = log
         self._turn = asyncio.Lock()
+        self._told_s = -LOG_EVERY_S
 
     async def __call__(self, error: Exception) -> None:
         """Returns when Redis answers.
@@ -62,6 +66,24 @@ class Gate:
                     task.cancel()
                 await asyncio.gather(waiting, stopping, return_exceptions=True)
         self._on_back()
+
+    async def refused(self, error: Exception) -> None:
+        """Redis answers, and refuses for now: waits a little, and says so now and then.
+
+        Raises:
+            RedisRefusedError: the group stops.
+        """
+        if (now_s := time.monotonic()) - self._told_s >= LOG_EVERY_S:
+            self._told_s = now_s
+            self._log(
+                f"Redis refuses ({' '.join(str(error).split())[:120]}); nothing is lost, it is tried again"
+            )
+        if self._stopping.is_set():
+            raise RedisRefusedError(
+                f"Redis refuses ({' '.join(str(error).split())[:120]}) and this stops; what was not acknowledged"
+                " comes again"
+            )
+        await asyncio.sleep(_REFUSED_S)
 
     async def _stop(self) -> None:
         await self._stopping.wait()

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from marketdata.entries import EntryId
-from marketdata.errors import ContractError, LeaseLostError, MemberTakenError, SettingsError
+from marketdata.errors import ContractError, LeaseLostError, MemberTakenError, RedisAwayError, SettingsError
 from marketdata.groups.attempts import EntryByEntry, Handler
 from marketdata.groups.batch import AWAY, Tools
 from marketdata.groups.directory import Directory
@@ -25,7 +25,7 @@ from marketdata.groups.membership import Membership, new_member_name
 from marketdata.groups.reading import PartitionReading
 from marketdata.groups.tenure import BatchHandler, Partition, Tenure
 from marketdata.groups.wakes import hear_wakes
-from marketdata.groups.wire import Fence, Wire
+from marketdata.groups.wire import Fence, Wire, may_pass
 from marketdata.keys import CONTRACT_VERSION, Keys
 from marketdata.leases import Lease
 from marketdata.redis_url import DEFAULT_URL, RedisSession, redis_session
@@ -138,6 +138,11 @@ class Group:
         """Those that this member reads now."""
         return sorted(self._tenures)
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping.is_set()
+
     def stop(self) -> None:
         """Finishes the batches in hand, acknowledges them, gives the partitions back; `run` returns then."""
         self._stopping.set()
@@ -210,6 +215,11 @@ class Group:
             except AWAY as error:
                 await self._gate(error)
                 continue
+            except ResponseError as error:
+                if not may_pass(error):
+                    raise
+                await self._gate.refused(error)
+                continue
             tick_s = min(_TICK_S, self._ttl_s / 4)
             await asyncio.sleep(max(tick_s - (time.monotonic() - began_s), tick_s / 4))
 
@@ -221,6 +231,8 @@ class Group:
         facts = {"held": held, "behind_ms": behind_ms, "last_id": str(last) if last else "", **self._facts()}
         await self._membership.speak(self._tenures, facts)
         await self._directory.look()
+        if self._stopping.is_set():
+            return
         sent_s = time.monotonic()
         turn = await self._membership.balance(self._tenures.keys() | self._tasks.keys())
         for lease in turn.taken:
@@ -234,7 +246,11 @@ class Group:
     async def _renew(self) -> None:
         sent_s = time.monotonic()
         held = list(self._tenures)
-        lost, forgotten = await self._membership.leases.renew(held, id_limit_ms=0)
+        leases = self._membership.leases
+        epochs = dict(leases.epochs)
+        lost, forgotten = await leases.renew(held, id_limit_ms=0)
+        # What was taken again meanwhile, because Redis had forgotten it, is not lost.
+        lost = [one for one in lost if leases.epochs[one] == epochs[one] and one in self._tenures]
         for partition in held:
             if partition not in lost and partition not in forgotten:
                 self._renewed_s[partition] = sent_s
@@ -243,7 +259,7 @@ class Group:
                 self._renewed_s[partition] = 0.0
                 tenure.wake()
         if lost:
-            owners = await self._membership.leases.owners(lost)
+            owners = await leases.owners(lost)
             if self.member in owners.values():
                 raise MemberTakenError(
                     f"another program reads group {self.name} as member {self.member}; this one stopped, and"
@@ -266,7 +282,9 @@ class Group:
             fence.renewed(again.epoch)
             self._renewed_s[number] = sent_s
 
-        tools = Tools(fence, self.keys, self.name, self._gate, retake, lambda: self._is_sure(number))
+        tools = Tools(
+            fence, self.keys, self.name, self._gate, self._gate.refused, retake, lambda: self._is_sure(number)
+        )
         reading = PartitionReading(
             fence=fence,
             keys=self.keys,
@@ -308,8 +326,8 @@ class Group:
             self._tenures.pop(number, None)
             self._renewed_s.pop(number, None)
             try:
-                if is_ours and not self._failure:
-                    with suppress(*AWAY):
+                if is_ours and not isinstance(self._failure, RedisError | RedisAwayError):
+                    with suppress(RedisError, OSError):
                         await self._membership.leases.release([number], last_ms=0)
             finally:
                 self._tasks.pop(number, None)

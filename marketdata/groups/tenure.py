@@ -28,8 +28,8 @@ BATCH: Final = 500
 LOOK_EVERY_S: Final = 1.0
 SILENT_AFTER_S: Final = 5.0
 ATTEMPTS: Final = 5
+AGAIN_S: Final = 0.05
 _REQUEUED: Final = 100
-_REFUSED_S: Final = 1.0
 
 BatchHandler = Callable[[Batch], Awaitable[None]]
 """Handles a batch; what it does not commit is committed after it returned."""
@@ -134,8 +134,7 @@ class Tenure:
             except BookstreamError:
                 raise
             except RedisError as error:
-                self._log(f"Redis refuses to read partition {self.partition} ({error}); again in a second")
-                await self._wait(_REFUSED_S)
+                await self._tools.refused(error)
                 continue
             await self._handle_all(handle)
             await self._tell_silence(handle)
@@ -175,7 +174,7 @@ class Tenure:
                         f" ({type(error).__name__}: {error}); nothing of the batch was acknowledged"
                     ) from error
                 self._log(f"the handler of partition {self.partition} failed, again: {error!r}")
-                await self._wait(0.1 * 2**attempt)
+                await asyncio.sleep(AGAIN_S * 2**attempt)
         if batch.is_abandoned:
             self._leaving = True
         elif not batch.is_done:

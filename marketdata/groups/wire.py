@@ -20,7 +20,7 @@ from typing import Any, Final, cast
 import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from marketdata.errors import LeaseLostError
@@ -41,6 +41,15 @@ _EXEC: Final = pack(("EXEC",))
 _COUNT: Final = """
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HINCRBY', KEYS[1], 'connections', 1) end
 """
+
+
+_PASSING: Final = (OutOfMemoryError, ReadOnlyError)
+_PASSING_WORDS: Final = ("OOM ", "READONLY ", "MISCONF ", "NOREPLICAS ", "BUSY ", "MASTERDOWN ", "LOADING ")
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether Redis refuses for a reason that time may mend: full, read-only, busy."""
+    return isinstance(error, _PASSING) or str(error).startswith(_PASSING_WORDS)
 
 
 class ForgottenError(Exception):

@@ -63,7 +63,7 @@ async def member(
         task = asyncio.create_task(one.run(handler))
         try:
             yield one
-            assert not task.done(), f"{name} ended early: {task} {log}"
+            assert one.is_stopping or not task.done(), f"{name} ended early: {task} {log}"
         finally:
             one.stop()
             async with asyncio.timeout(15):

@@ -374,11 +374,6 @@ async def test_members_share_evenly_come_and_go(server: PrivateRedis, writer: St
         await until(lambda: sum(len(members[at].partitions) for at in (0, 2, 3)) == 64, "b's are shared")
         fill(writer, 5)
         await until(lambda: len(handled()) == 600, "all is handled")
-        # It stopped early, as it was told to.
-        members[1]._stopping.clear()
-        stack.pop_all().push_async_callback(asyncio.sleep, 0)
-        for one in members:
-            one.stop()
     assert Counter(handled()) == Counter(entry_id for entry_id, _ in written(writer.client, writer))
     assert all(book.disorder() == [] for book in books.values())
 
@@ -502,6 +497,28 @@ async def test_lost_replies_and_cut_connections_neither_lose_nor_double(
     print(f"{proxy.count} faults, {len(book.ids)} entries")
     assert Counter(book.ids) == due, "each exactly once: a live member looks up what it does not know"
     assert book.disorder() == []
+
+
+async def test_a_full_redis_is_waited_for(server: PrivateRedis, writer: StreamWriter) -> None:
+    fill(writer, 2)
+    book = Book()
+    log: list[str] = []
+    async with Group("g", redis_url=server.url, member="a", log=log.append) as group:
+        task = asyncio.create_task(group.run(book))
+        try:
+            await until(lambda: len(book.messages) == 48, "all is handled")
+            fill(writer, 1)
+            writer.client.config_set("maxmemory", "1mb")
+            await until(lambda: any("Redis refuses" in line for line in log), "it says so")
+            assert not task.done()
+            writer.client.config_set("maxmemory", "0")
+            fill(writer, 1)
+            await until(lambda: len(book.messages) == 96 and settled(writer), "it goes on")
+        finally:
+            writer.client.config_set("maxmemory", "0")
+            group.stop()
+            await task
+    assert len(set(book.ids)) == 96
 
 
 async def test_redis_killed_and_started_again_under_a_live_group() -> None:
