@@ -199,12 +199,18 @@ class Printer:
         for leg in found.legs:
             market = self.markets.get(leg.market)
             outcome = market.outcomes[leg.outcome] if market else f"outcome {leg.outcome}"
-            name = (market.group_item_title or market.question) if market else leg.market
+            name = _name(market) if market else leg.market
             line = Text(no_wrap=True, overflow="ellipsis")
             line.append(f"              buy {shown(outcome, 10):<10} {leg.price:>7} x {leg.size:<10}")
             line.append(f" {shown(name, _LEG_NAME)}")
             lines.append(line)
         return lines
+
+
+def _name(market: Market) -> str:
+    if market.family_kind == "threshold" and market.lower:
+        return f"above {market.lower}"
+    return market.group_item_title or market.question
 
 
 def as_json(read: Read) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from marketdata.when import When
 
 GROUP: Final = "arbitrage"
 _ARBITRAGE: Final = "Arbitrage"
+_NAMES: Final = "1 to 64 letters, digits, dots, dashes and underscores"
 
 
 class ArbitrageLimits(OverridesSettings):
@@ -60,18 +61,16 @@ class ArbitrageSettings(ArbitrageLimits):
     group: str = argument(
         GROUP,
         "The group; its members share the partitions.",
-        allowed="a name without spaces, at most 100 characters",
+        allowed=_NAMES,
         metavar="NAME",
-        pattern=r"^\S+$",
-        max_length=100,
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
     )
     member: str = argument(
         "",
         "This member's name; one that comes back under its name has its partitions at once.",
-        allowed="a name without spaces, at most 100 characters",
+        allowed=f"{_NAMES}; empty: one that nobody else has",
         metavar="NAME",
-        pattern=r"^\S*$",
-        max_length=100,
+        pattern=r"^[A-Za-z0-9._-]{0,64}$",
     )
     once: bool = argument(False, "Stop when everything that is there was handled: for backtests.")
     report: bool = argument(
