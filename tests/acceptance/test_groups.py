@@ -11,6 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from marketdata.groups import Group, Message, Notice
 from tests.acceptance.group_kills import run
 from tests.integration.group_members import by_partition, forked, journal_lines, written
@@ -21,6 +23,7 @@ from tests.stream_writer import StreamWriter
 KILLS = 60
 
 
+@pytest.mark.timeout(240)
 def test_members_killed_at_every_stage_lose_nothing() -> None:
     outcome = run(kills=KILLS, seed=secrets.randbits(32))
     print("\n".join(outcome.lines()))
