@@ -117,7 +117,7 @@ class Hand:
         bid: str | None = None,
     ) -> list[Found]:
         """A top with this best ask; its bid is what the other token's ask says, so that both agree."""
-        pair = self.engine._pairs.get(market.condition_id)
+        pair = self.engine.ground.pairs.get(market.condition_id)
         other = pair[1 - outcome] if pair else None
         mirrored = from_micros(1_000_000 - other.price) if other is not None and other.price else ""
         return self._took(

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Final, NamedTuple
 
-from consumers.arbitrage.baskets import Basket, Formed, components, formed
+from consumers.arbitrage.baskets import Basket
 from consumers.arbitrage.evaluate import Limits, Live, Opening, figures_of
+from consumers.arbitrage.ground import Ground
 from consumers.arbitrage.legs import NEVER, Leg
-from consumers.arbitrage.opportunity import Figures, Opportunity, Reason
+from consumers.arbitrage.opportunity import Action, Figures, Opportunity, Reason
+from consumers.arbitrage.telling import opportunity_of
 from consumers.arbitrage.terms import Terms
 from marketdata.catalog import NO_REVISION
 from marketdata.decimals import MICROS, to_micros
@@ -54,8 +55,7 @@ class Engine:
         clock_ms: of the last clock entry.
         revision, terms: of the catalog in force.
         ended: how markets ended, as their streams told.
-        legs: by token.
-        lives: baskets by id, in that order.
+        ground: its legs and baskets.
         waits: baskets that are not opened before a time, and looked at then: Unix milliseconds by basket id.
         leaving: open ones whose basket is gone, in the order in which they have to be told.
         late: entries that came behind their time.
@@ -68,20 +68,17 @@ class Engine:
         self.revision = NO_REVISION
         self.terms: list[Terms] = []
         self.ended: dict[str, Winner] = {}
-        self.legs: dict[str, Leg] = {}
-        self.lives: dict[str, Live] = {}
+        self.ground = Ground(limits)
         self.waits: dict[str, int] = {}
         self.leaving: dict[str, Live] = {}
         self.late = 0
         self.dirty_legs: set[Leg] = set()
         self.dirty_baskets: set[str] = set()
         self.dirty_markets: set[str] = set()
-        self._pairs: dict[str, tuple[Leg, Leg]] = {}
         self._open: dict[str, Live] = {}
         self._new: list[Live] = []
         self._heap: list[tuple[int, str]] = []
         self._torn: dict[str, int] = {}
-        self._cache: dict[tuple[Terms, ...], Formed] = {}
         self._found: list[Found] = []
         self._k = 0
 
@@ -103,7 +100,9 @@ class Engine:
         self.clock_ms = max(self.clock_ms, at.ms)
         touched: list[Live] = []
         if was_stale:
-            touched = [live for live in self.lives.values() if not live.missing and live.total <= live.limit]
+            touched = [
+                live for live in self.ground.lives.values() if not live.missing and live.total <= live.limit
+            ]
         return self._end(at, touched)
 
     def top(
@@ -111,7 +110,7 @@ class Engine:
     ) -> list[Found]:
         """A top of a token: prices as the entry spells them, empty where there are none."""
         on_time = self._begin(at)
-        pair = self._pairs.get(condition_id)
+        pair = self.ground.pairs.get(condition_id)
         if pair is None:
             return self._end(at, ()) if on_time else []
         leg = pair[outcome]
@@ -129,7 +128,7 @@ class Engine:
         touched: Sequence[Live] = ()
         if price != leg.price or leg.gapped or not (size and leg.size):
             leg.price, leg.size, leg.gapped = price, size, False
-            touched = self._changed(leg)
+            touched = self.ground.reckon(leg)
         elif size != leg.size:
             leg.size = size
             touched = leg.baskets
@@ -153,7 +152,7 @@ class Engine:
         """A trade or a tick size: the top of the token stands, unless it lies behind a gap."""
         on_time = self._begin(at)
         touched: list[Live] = []
-        for leg in self._of(condition_id, outcome):
+        for leg in self.ground.legs_of(condition_id, outcome):
             if not leg.gapped and leg.seen_ms < at.ms:
                 leg.seen_ms = at.ms
                 self.dirty_legs.add(leg)
@@ -165,19 +164,19 @@ class Engine:
         """A gap of a token or, with None, of both: they take no part until their next top."""
         on_time = self._begin(at)
         touched: list[Live] = []
-        for leg in self._of(condition_id, outcome):
+        for leg in self.ground.legs_of(condition_id, outcome):
             if not leg.gapped and leg.top_at < at:
                 leg.gapped = True
                 leg.torn_until_ms = 0
                 self._torn.pop(leg.token, None)
                 self.dirty_legs.add(leg)
-                touched += self._changed(leg)
+                touched += self.ground.reckon(leg)
         return self._end(at, touched) if on_time else self._later(touched)
 
     def resolved(self, at: EntryId, condition_id: str, winner: Winner) -> list[Found]:
         """A market ended."""
         on_time = self._begin(at)
-        if condition_id in self._pairs and condition_id not in self.ended:
+        if condition_id in self.ground.pairs and condition_id not in self.ended:
             self.ended[condition_id] = winner
             self.dirty_markets.add(condition_id)
             self._form()
@@ -189,21 +188,22 @@ class Engine:
 
     def lost(self, condition_id: str) -> None:
         """Entries of a market went away unread: its tops are not known until the next ones."""
-        for leg in self._of(condition_id, None):
+        for leg in self.ground.legs_of(condition_id, None):
             if not leg.gapped and leg.top_at != NEVER:
                 leg.gapped = True
                 leg.torn_until_ms = 0
                 self._torn.pop(leg.token, None)
                 self.dirty_legs.add(leg)
-                self._later(self._changed(leg))
+                self._later(self.ground.reckon(leg))
 
     def restored(self, openings: Sequence[tuple[Basket, Opening]]) -> None:
         """Goes on from a past whose other parts were put back into the public attributes."""
-        self._form(anew=True)
+        self._form()
+        self._new = []
         for basket, opening in openings:
-            live = self.lives.get(basket.basket_id)
+            live = self.ground.lives.get(basket.basket_id)
             if live is None or live.basket != basket:
-                legs = (self.legs.get(leg.token) or Leg(*leg) for leg in basket.legs)
+                legs = (self.ground.legs.get(leg.token) or Leg(*leg) for leg in basket.legs)
                 live = self.leaving[basket.basket_id] = Live(basket, tuple(legs), self.limits)
             else:
                 self._open[basket.basket_id] = live
@@ -254,22 +254,6 @@ class Engine:
                 self._wait(live.basket.basket_id, self.handled.ms)
         return []
 
-    def _of(self, condition_id: str, outcome: int | None) -> tuple[Leg, ...]:
-        pair = self._pairs.get(condition_id)
-        if pair is None:
-            return ()
-        return pair if outcome is None else (pair[outcome],)
-
-    def _changed(self, leg: Leg) -> list[Live]:
-        unit, usable = leg.unit, leg.usable
-        leg.reckon()
-        more, missing = leg.unit - unit, usable - leg.usable
-        if more or missing:
-            for live in leg.baskets:
-                live.total += more
-                live.missing += missing
-        return leg.baskets
-
     def _judge_due(self, at: EntryId) -> None:
         due: list[str] = []
         while self._heap and self._heap[0][0] <= at.ms:
@@ -279,7 +263,7 @@ class Engine:
                 self.dirty_baskets.add(name)
                 due.append(name)
         for name in due:
-            if (live := self.lives.get(name)) is not None:
+            if (live := self.ground.lives.get(name)) is not None:
                 self._judge(live, at)
 
     def _judge_torn(self, at: EntryId) -> None:
@@ -287,7 +271,7 @@ class Engine:
         late = sorted((until_ms, token) for token, until_ms in self._torn.items() if until_ms <= at.ms)
         for _, token in late:
             del self._torn[token]
-            leg = self.legs[token]
+            leg = self.ground.legs[token]
             leg.torn_until_ms = 0
             self.dirty_legs.add(leg)
             for live in leg.baskets:
@@ -301,10 +285,7 @@ class Engine:
         if opening is None:
             if figures is None or self.waits.get(live.basket.basket_id, 0) > at.ms:
                 return
-        elif figures is not None and (figures.size, figures.prices) == (
-            opening.told.size,
-            opening.told.prices,
-        ):
+        elif figures == opening.told:
             return
         if self._k >= IDS_A_TRIGGER:
             self._wait(live.basket.basket_id, at.ms)
@@ -316,7 +297,7 @@ class Engine:
             self._open_it(live, figures, at)
         else:
             live.opening = opening.with_figures(figures)
-            self._tell(at, self._opportunity("update", live, figures, at))
+            self._tell("update", live, figures, at)
 
     def _figures(self, live: Live, now_ms: int) -> Figures | None:
         if live.missing or live.total > live.limit:
@@ -339,16 +320,15 @@ class Engine:
         opened = str(self._next_id(at))
         live.opening = Opening(opened, at.ms, figures, figures.net, figures.bps_hundredths)
         self._open[live.basket.basket_id] = live
-        self._tell(at, self._opportunity("open", live, figures, at))
+        self._tell("open", live, figures, at)
 
     def _close(self, live: Live, reason: Reason, at: EntryId) -> None:
         assert live.opening is not None
         name = live.basket.basket_id
-        told = self._opportunity("close", live, live.opening.told, at, reason)
+        self._tell("close", live, live.opening.told, at, reason)
         live.opening = None
         self._open.pop(name, None)
         self._wait(name, at.ms + self.limits.cooldown_ms)
-        self._tell(at, told)
 
     def _tell_leaving(self, at: EntryId) -> None:
         leaving, self.leaving = self.leaving, {}
@@ -356,49 +336,21 @@ class Engine:
             over = any(leg.condition_id in self.ended for leg in live.legs)
             self._close(live, "resolved" if over else "catalog", at)
 
-    def _opportunity(
-        self,
-        action: str,
-        live: Live,
-        figures: Figures,
-        at: EntryId,
-        reason: Reason = "",
-    ) -> Opportunity:
-        basket, opening = live.basket, live.opening
-        assert opening is not None
-        told = Opportunity(
-            action=action,  # type: ignore[arg-type]
-            basket_id=basket.basket_id,
-            kind=basket.kind,
-            group=basket.group,
-            events=basket.events,
-            payout=basket.payout,
-            ties=basket.ties,
-            size_micros=figures.size,
-            cost_micros=figures.cost,
-            fees_micros=figures.fees,
-            net_micros=figures.net,
-            bps_hundredths=figures.bps_hundredths,
-            legs=tuple(leg.told(at.ms, self.clock_ms) for leg in live.legs),
-            catalog=self.revision,
-            opened="" if action == "open" else opening.opened,
-        )
-        if action != "close":
-            return told
-        return replace(
-            told,
-            reason=reason,
-            duration_ms=at.ms - opening.since_ms,
-            best_net_micros=opening.best_net,
-            best_bps_hundredths=opening.best_bps_hundredths,
-        )
-
     def _next_id(self, at: EntryId) -> EntryId:
         return EntryId(at.ms, at.n * IDS_A_TRIGGER + self._k)
 
-    def _tell(self, at: EntryId, opportunity: Opportunity) -> None:
-        self._found.append(Found(self._next_id(at), opportunity))
-        self.dirty_baskets.add(opportunity.basket_id)
+    def _tell(self, action: Action, live: Live, figures: Figures, at: EntryId, reason: Reason = "") -> None:
+        told = opportunity_of(
+            action,
+            live,
+            figures,
+            now_ms=at.ms,
+            clock_ms=self.clock_ms,
+            catalog=self.revision,
+            reason=reason,
+        )
+        self._found.append(Found(self._next_id(at), told))
+        self.dirty_baskets.add(told.basket_id)
         self._k += 1
 
     def _wait(self, name: str, until_ms: int) -> None:
@@ -406,55 +358,17 @@ class Engine:
         self.dirty_baskets.add(name)
         heapq.heappush(self._heap, (until_ms, name))
 
-    def _form(self, *, anew: bool = False) -> None:
-        """Makes legs and baskets from the terms. What stays as it was keeps its state; what is new is judged next."""
-        now = [
-            replace(one, state="resolved", winner=self.ended[one.condition_id], told=False)
-            if one.condition_id in self.ended
-            else one
-            for one in self.terms
-        ]
-        self._link_legs(now)
-        cache, self._cache = self._cache, {}
-        found: list[Basket] = []
-        for part in components(now):
-            self._cache[part] = made = cache.get(part) or formed(part)
-            found += made.baskets
-        before = self.lives
-        self.lives = {}
-        for leg in self.legs.values():
-            leg.baskets = []
-        for basket in sorted(found, key=lambda one: one.basket_id):
-            live = Live(basket, tuple(self.legs[leg.token] for leg in basket.legs), self.limits)
-            old = before.get(basket.basket_id)
-            if old is not None and old.basket == basket:
-                live.opening = old.opening
-            elif not anew:
-                self._new.append(live)
-            self.lives[basket.basket_id] = live
-            for leg in live.legs:
-                leg.baskets.append(live)
-        for name, old in before.items():
-            if old.opening is not None and ((kept := self.lives.get(name)) is None or kept.opening is None):
-                self.leaving[name] = old
-        self._open = {name: live for name, live in self.lives.items() if live.opening is not None}
-        self._new = [live for live in self._new if self.lives.get(live.basket.basket_id) is live]
-
-    def _link_legs(self, terms: Iterable[Terms]) -> None:
-        legs: dict[str, Leg] = {}
-        self._pairs = {}
-        for one in terms:
-            first, second = (
-                self.legs.get(token) or Leg(token, one.condition_id, outcome)
-                for outcome, token in enumerate(one.tokens)
-            )
-            self._pairs[one.condition_id] = first, second
-            for leg in (first, second):
-                legs[leg.token] = leg
-                if not one.refusal():
-                    leg.subject_to(one.fee_terms(), to_micros(one.min_order_size or "0"))
-        for token, leg in self.legs.items():
-            if token not in legs:
-                self.dirty_legs.add(leg)
-        self.legs = legs
-        self._torn = {token: leg.torn_until_ms for token, leg in legs.items() if leg.torn_until_ms}
+    def _form(self) -> None:
+        """What is new or other than before is judged with the next entry, and what is gone is told then."""
+        change = self.ground.form(self.terms, self.ended)
+        lives = self.ground.lives
+        self.leaving |= {live.basket.basket_id: live for live in change.gone}
+        self.dirty_legs.update(change.legs)
+        self._open = {name: live for name, live in lives.items() if live.opening is not None}
+        fresh = {
+            live.basket.basket_id: lives.get(live.basket.basket_id) for live in (*self._new, *change.fresh)
+        }
+        self._new = [live for live in fresh.values() if live is not None]
+        self._torn = {
+            token: leg.torn_until_ms for token, leg in self.ground.legs.items() if leg.torn_until_ms
+        }

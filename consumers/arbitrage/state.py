@@ -56,13 +56,13 @@ def changes_of(engine: Engine, *, adopted: bool) -> Changes:
         put("catalog", engine.revision)
         put("terms", dump(engine.terms))
     for leg in engine.dirty_legs:
-        put(f"l:{leg.token}", _leg(leg) if engine.legs.get(leg.token) is leg else None)
+        put(f"l:{leg.token}", _leg(leg) if engine.ground.legs.get(leg.token) is leg else None)
     for name in engine.dirty_markets:
         put(f"m:{name}", str(engine.ended[name]) if name in engine.ended else None)
     for name in engine.dirty_baskets:
         wait_ms = engine.waits.get(name)
         put(f"w:{name}", None if wait_ms is None else str(wait_ms))
-        live = engine.lives.get(name) or engine.leaving.get(name)
+        live = engine.ground.lives.get(name) or engine.leaving.get(name)
         put(f"o:{name}", None if live is None or live.opening is None else _open(live, live.opening))
     engine.dirty_legs.clear()
     engine.dirty_markets.clear()
@@ -92,7 +92,7 @@ def restored(limits: Limits, fields: Mapping[bytes, bytes]) -> Engine:
             value = fields[raw].decode()
             if kind == "l" and name in pairs:
                 market, outcome = pairs[name]
-                engine.legs[name] = _restored_leg(Leg(name, market.condition_id, outcome), value)
+                engine.ground.legs[name] = _restored_leg(Leg(name, market.condition_id, outcome), value)
             elif kind == "m":
                 engine.ended[name] = _ENDS[value]  # type: ignore[assignment]
             elif kind == "w":

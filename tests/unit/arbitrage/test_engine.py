@@ -228,6 +228,24 @@ def test_a_catalog_that_changes_its_mind_closes_what_is_gone() -> None:
     assert said(hand.clock(later_ms=1_000)) == ["open trio"]
 
 
+def test_a_fee_that_changes_is_news_without_any_entry_of_the_legs() -> None:
+    hand = trio()
+    hand.ask(BETWEEN, 1, "0.6")
+    hand.engine.adopt(
+        "2-0",
+        sorted(
+            [LOW, HIGH, replace(BETWEEN, fees_enabled=True, fees=CRYPTO)], key=lambda one: one.condition_id
+        ),
+    )
+    (updated,) = hand.clock()
+    assert said([updated]) == ["update trio"]
+    assert updated.opportunity.fees_micros == 1_680_000
+    hand.engine.adopt(
+        "3-0", sorted([LOW, HIGH, replace(BETWEEN, min_order_size="200")], key=lambda one: one.condition_id)
+    )
+    assert said(hand.clock()) == ["close trio size"]
+
+
 def test_what_one_entry_cannot_tell_the_next_one_does() -> None:
     """60 thresholds: one cheap Yes is an edge with each No above it; ids of a trigger must not run into the next."""
     ladder = [above(str(n)) for n in range(1, 61)]
