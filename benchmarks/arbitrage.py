@@ -174,7 +174,9 @@ def a_basket(rounds: int) -> float:
     for leg in engine.ground.legs.values():
         leg.price, leg.size = 300_000, 50_000_000
         leg.reckon()
-    live = next(one for one in engine.ground.lives.values() if one.basket.kind == "trio" and len(one.legs) == 5)
+    live = next(
+        one for one in engine.ground.lives.values() if one.basket.kind == "trio" and len(one.legs) == 5
+    )
     began_s = time.perf_counter()
     for _ in range(rounds):
         figures_of(live, engine.limits)
