@@ -75,6 +75,14 @@ class PartitionEngine:
         engine = self._engine or await self._load()
         # Until the commit went well, what is in memory is ahead of what is true.
         self._engine = None
+        if not any(isinstance(item, Message | Clock) for item in batch.items):
+            # Notices alone have no place in the order: what they change is kept with the next entry.
+            for notice in batch.items:
+                if isinstance(notice, Lost):
+                    engine.lost(notice.stream.rpartition(":")[2])
+            await batch.commit()
+            self._engine = engine
+            return
         commands, adopted = await self._adopt_newest(engine)
         found: list[Found] = []
         entries = 0
@@ -174,8 +182,6 @@ class PartitionEngine:
             changes.set["group"] = self._group
         if self._begins_anew:
             commands.append(("DEL", self._state_key))
-        if engine.handled == NEVER:
-            return commands
         commands.append(("HSET", self._state_key, *_flat(changes.set)))
         if changes.remove:
             commands.append(("HDEL", self._state_key, *changes.remove))

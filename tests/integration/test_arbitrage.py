@@ -220,6 +220,30 @@ async def test_a_market_that_was_over_before_anyone_looked_is_told_by_its_stream
     assert venue.said() == ["open negrisk-yes", "close negrisk-yes resolved", "open negrisk-yes"]
 
 
+async def test_silence_adopts_nothing_and_the_state_is_whole_from_the_first_entry_on(
+    server: PrivateRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("marketdata.groups.tenure.SILENT_AFTER_S", 0.0)
+    low, high = ladder()
+    venue = Venue(server, [low, high])
+    state = venue.keys.arbitrage(venue.partition)
+    # A stream without entries: nobody vouches for the partition, and nothing is to be handled.
+    venue.client.xgroup_create(
+        venue.keys.book(venue.partition, low.condition_id), "arbitrage", id="0", mkstream=True
+    )
+    async with running(venue):
+        await until(lambda: venue.client.exists("group:arbitrage:test"), "it runs")
+        await venue.caught_up(venue.ask(low, 0, "0.5"))
+        assert venue.client.hexists(state, "terms")
+        assert venue.client.xlen(venue.keys.adoptions(venue.partition)) == 1
+    await venue.once()
+    venue.clock()
+    venue.ask(high, 1, "0.4")
+    await venue.once()
+    assert venue.said() == ["open ladder"]
+    assert venue.client.xlen(venue.keys.adoptions(venue.partition)) == 1
+
+
 async def test_another_group_does_not_write_into_the_same_streams(server: PrivateRedis) -> None:
     venue = Venue(server, ladder())
     venue.clock()
