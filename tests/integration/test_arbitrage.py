@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from consumers.arbitrage.listing import run as run_listing
+from consumers.arbitrage.partition import PartitionEngine
 from consumers.arbitrage.service import run as run_engine
 from consumers.arbitrage.settings import ArbitrageSettings, OpportunitiesSettings
 from consumers.catalog.command import run as run_catalog
@@ -21,6 +22,7 @@ from consumers.replay.command import run as run_replay
 from consumers.replay.settings import ReplaySettings
 from marketdata.entries import Entry, EntryId
 from marketdata.errors import EntryError, SettingsError
+from marketdata.groups import Batch, Silent
 from marketdata.keys import CONTRACT_VERSION, Keys
 from marketdata.market import Market
 from tests.acceptance.arbitrage_run import digest
@@ -231,8 +233,17 @@ async def test_silence_adopts_nothing_and_the_state_is_whole_from_the_first_entr
     venue.client.xgroup_create(
         venue.keys.book(venue.partition, low.condition_id), "arbitrage", id="0", mkstream=True
     )
+    silences = 0
+    handle = PartitionEngine.__call__
+
+    async def counting(engine: PartitionEngine, batch: Batch) -> None:
+        nonlocal silences
+        await handle(engine, batch)
+        silences += any(isinstance(item, Silent) for item in batch.items)
+
+    monkeypatch.setattr(PartitionEngine, "__call__", counting)
     async with running(venue):
-        await until(lambda: venue.client.exists("group:arbitrage:test"), "it runs")
+        await until(lambda: silences > 0, "the silence was told")
         await venue.caught_up(venue.ask(low, 0, "0.5"))
         assert venue.client.hexists(state, "terms")
         assert venue.client.xlen(venue.keys.adoptions(venue.partition)) == 1
