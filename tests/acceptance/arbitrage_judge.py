@@ -6,6 +6,7 @@ more, in the plainest way.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -38,7 +39,7 @@ class Verdict:
         priced: opportunities whose money was worked out by Decimal.
         opened: by kind.
         found: planted edges that were told with the planted profit.
-        cooling: planted edges on a basket that had closed less than a second before they ended.
+        cooling: planted edges on a basket that had just closed: no entry came between its cooldown and their end.
         mistakes: what differs.
     """
 
@@ -66,6 +67,7 @@ class PartitionJudge:
         self.bids: dict[str, int] = {}
         self.open: dict[Tokens, Opportunity] = {}
         self.cool_until_ms: dict[Tokens, int] = {}
+        self.entries_ms: list[int] = []
         self.told: defaultdict[Tokens, list[tuple[int, int]]] = defaultdict(list)
         self.closed: defaultdict[Tokens, list[int]] = defaultdict(list)
 
@@ -84,6 +86,11 @@ class PartitionJudge:
                 self.bids.pop(token, None)
             if entry.kind == "resolved":
                 self.markets[condition_id] = replace(market, state="resolved", winner=int(entry.note))  # type: ignore[arg-type]
+
+    def next_entry_ms(self, from_ms: int) -> float:
+        """When the next entry of the partition comes: nothing can be told before."""
+        place = bisect_left(self.entries_ms, from_ms)
+        return self.entries_ms[place] if place < len(self.entries_ms) else float("inf")
 
     def opportunity(self, at: EntryId, found: Opportunity) -> None:
         tokens = tuple(leg.token for leg in found.legs)
@@ -208,6 +215,7 @@ def judge(client: redis.Redis, edges: Iterable[Edge], *, every: int, prefix: str
         for at, condition_id, entry in _entries(client, keys, partition, markets):
             verdict.entries += 1
             last = at
+            judge.entries_ms.append(at.ms)
             if entry is not None:
                 judge.entry(condition_id, entry)
             here = told.pop(at, [])
@@ -239,7 +247,8 @@ def _look_for(judge: PartitionJudge, tokens: Tokens, edge: Edge, end_ms: int) ->
     if edge.net_micros in told:
         verdict.found += 1
     elif any(
-        edge.from_ms - COOLDOWN_MS <= ms and ms + COOLDOWN_MS >= min(edge.until_ms, end_ms) - 50
+        edge.from_ms - COOLDOWN_MS <= ms
+        and judge.next_entry_ms(ms + COOLDOWN_MS) >= min(edge.until_ms, end_ms)
         for ms in judge.closed[tokens]
     ):
         verdict.cooling += 1
