@@ -16,6 +16,7 @@ from consumers.arbitrage.state import changes_of, restored
 from consumers.arbitrage.terms import Terms, renewed
 from consumers.catalog.overrides import Overrides
 from consumers.catalog.sets import terms_in_force
+from consumers.replay.patience import Patience
 from marketdata.entries import EntryId
 from marketdata.errors import SettingsError
 from marketdata.groups import Batch, Clock, Directory, Lost, Message
@@ -34,6 +35,7 @@ class PartitionEngine:
 
     Args:
         client: for reading; what is written goes through the batch.
+        patience: what asks again while Redis is away.
         number: the partition.
         told: called with what a batch found, after it is committed.
     """
@@ -41,6 +43,7 @@ class PartitionEngine:
     def __init__(
         self,
         client: Redis,
+        patience: Patience,
         keys: Keys,
         group: str,
         number: int,
@@ -50,6 +53,7 @@ class PartitionEngine:
         told: Callable[[int, list[Found]], None],
     ) -> None:
         self._client = client
+        self._ask = patience.ask
         self._keys = keys
         self._group = group
         self._number = number
@@ -71,8 +75,11 @@ class PartitionEngine:
             LeaseLostError: another member reads the partition now; nothing was done.
             SettingsError: engines of another group write here.
             EntryError, CatalogError: the state cannot be read.
+            RedisAwayError: Redis stayed away while something had to be read.
         """
-        engine = self._engine or await self._load()
+        engine = self._engine
+        if engine is None:
+            engine = await self._ask(self._load)
         # Until the commit went well, what is in memory is ahead of what is true.
         self._engine = None
         if not any(isinstance(item, Message | Clock) for item in batch.items):
@@ -83,7 +90,7 @@ class PartitionEngine:
             await batch.commit()
             self._engine = engine
             return
-        commands, adopted = await self._adopt_newest(engine)
+        commands, adopted = await self._ask(lambda: self._adopt_newest(engine))
         found: list[Found] = []
         entries = 0
         for item in batch.items:
@@ -138,11 +145,11 @@ class PartitionEngine:
         revision = self._directory.revision
         if self._record is not None or revision == self._seen_revision:
             return [], False
-        self._seen_revision = revision
         ids = dict.fromkeys(self._directory.streams(self._number).values())
         markets = [market for one in ids if (market := self._directory.market(one)) is not None]
         read = terms_in_force(markets, self._overrides)
         terms = renewed(engine.terms, read, await self._streamed(engine, read))
+        self._seen_revision = revision
         if terms == engine.terms and not self._begins_anew:
             # Kept once more, in case that Redis forgot them meanwhile.
             return [], True

@@ -14,7 +14,8 @@ from consumers.arbitrage.partition import PartitionEngine
 from consumers.arbitrage.report import report
 from consumers.arbitrage.settings import ArbitrageSettings
 from consumers.catalog.overrides import read_overrides
-from marketdata.errors import RedisRefusedError
+from consumers.replay.patience import Patience
+from marketdata.errors import RedisAwayError, RedisRefusedError
 from marketdata.groups import BatchHandler, Group, Partition
 
 
@@ -42,6 +43,7 @@ async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
         SettingsError: a name or a file of corrections that cannot be used, or engines of another group write here.
         ContractError: this Redis holds streams of another contract.
         GroupError: handling failed again and again.
+        RedisAwayError: Redis stayed away while something had to be read.
         RedisRefusedError: Redis refuses this client.
     """
     if settings.report:
@@ -56,10 +58,12 @@ async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
         log=_say,
     )
     async with group:
+        patience = Patience(group.session, log=_say)
 
         async def opened(partition: Partition) -> BatchHandler:
             return PartitionEngine(
                 client=group.client,
+                patience=patience,
                 keys=group.keys,
                 group=settings.group,
                 number=partition.number,
@@ -71,11 +75,15 @@ async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
 
         stopping = asyncio.create_task(_stop_with(stop, group))
         try:
-            await _warn_of_half_a_copy(group)
+            await patience.ask(lambda: _warn_of_half_a_copy(group))
             await group.run_partitions(opened, clocks=True, once=settings.once)
         except RedisError as error:
             raise RedisRefusedError(
                 f"Redis refuses a command ({error}); nothing of that batch was kept"
+            ) from None
+        except RedisAwayError as error:
+            raise RedisAwayError(
+                f"{str(error).partition(';')[0]}; what was committed is kept, started again it goes on from there"
             ) from None
         finally:
             stopping.cancel()

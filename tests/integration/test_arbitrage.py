@@ -281,6 +281,21 @@ async def test_a_redis_that_forgot_everything_gets_a_whole_state_again(server: P
     assert venue.said() == ["open ladder", "close ladder price"]
 
 
+async def test_a_redis_that_starts_again_is_waited_for() -> None:
+    low, high = ladder()
+    with PrivateRedis(appendonly=True) as own:
+        venue = Venue(own, [low, high])
+        async with running(venue):
+            venue.clock()
+            await venue.caught_up(venue.ask(low, 0, "0.5"))
+            own.restart()
+            venue.client = own.client()
+            # A new revision has to be read, and entries wait.
+            venue.list(*above(84_000))
+            await venue.caught_up(venue.ask(high, 1, "0.4"))
+        assert venue.said() == ["open ladder"]
+
+
 async def test_a_state_that_went_away_is_found_again_under_the_same_ids(
     server: PrivateRedis,
 ) -> None:
