@@ -163,7 +163,7 @@ def _killed(url: str, client: redis.Redis, prefix: str, kills: int) -> None:
             lambda start=before, child=process: handled(client, prefix) > start or child.poll() is not None
         )
         process.send_signal(signal.SIGKILL)
-        process.wait(RUN_S)
+        process.communicate(timeout=RUN_S)
     _ended([_start(url, prefix, "phoenix", "--once")])
 
 
