@@ -19,7 +19,6 @@ from consumers.replay.patience import Patience
 from marketdata.errors import RedisAwayError, RedisRefusedError
 from marketdata.groups import BatchHandler, Group, Partition
 
-
 ALLOCATIONS_A_COLLECTION: Final = 20_000
 """A batch makes thousands of small objects that die with it; looking for rings among them every 700 cost a fifth."""
 
