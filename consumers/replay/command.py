@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from consumers.merged import Read
 from consumers.replay.choice import Plan, plan, range_of
 from consumers.replay.group import Group
+from consumers.replay.hold import Hold
 from consumers.replay.into import OtherStreams
 from consumers.replay.pace import Pace
 from consumers.replay.patience import Patience
@@ -61,13 +62,23 @@ async def _replay(
         source = RangeSource(session.client, patience, chosen, settings.read_size)
     else:
         group = Group(session.client, settings.group)
-        source = GroupSource(group, patience, chosen, settings.read_size, _say)
+        hold = Hold(session.client, keys, settings.group, _say)
+        source = GroupSource(group, hold, patience, chosen, settings.read_size, _say)
     sink: Sink = JsonLines(chosen.names)
     if settings.into is not None:
         target = Keys(settings.into)
         sink = OtherStreams(session.client, patience, keys, target, chosen, settings.group)
-    resumes = await source.check()
-    await sink.begin(resumes=resumes)
+    try:
+        resumes = await source.check()
+        await sink.begin(resumes=resumes)
+        return await _played(source, sink, patience, settings, chosen)
+    finally:
+        await source.close()
+
+
+async def _played(
+    source: Source, sink: Sink, patience: Patience, settings: ReplaySettings, chosen: Plan
+) -> int:
     began_s = time.monotonic()
     try:
         await source.begin()

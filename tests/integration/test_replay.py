@@ -11,7 +11,7 @@ import pytest
 import redis
 from pydantic import ValidationError
 
-from consumers.replay import command, patience
+from consumers.replay import command, hold, patience
 from consumers.replay.command import run
 from consumers.replay.into import OtherStreams
 from consumers.replay.settings import ReplaySettings
@@ -21,6 +21,7 @@ from consumers.tail.settings import TailSettings
 from marketdata.entries import EntryId
 from marketdata.errors import RedisAwayError, RedisRefusedError, ReplayError, SettingsError
 from marketdata.keys import Keys
+from tests.integration.group_members import Book, member
 from tests.integration.worker.rig import Streams, raw, until, verified
 from tests.redis_server import PrivateRedis
 from tests.stream_writer import FIRST_MS, StreamWriter
@@ -315,6 +316,36 @@ async def test_a_group_that_read_before_makes_no_copy_that_looks_whole(
     assert not list(writer.client.scan_iter(f"{COPY}*"))
     assert await run(replay_settings(server, group="g", into="first:")) == 0
     assert (await verified(server.url, "first:")).entries == 960
+
+
+async def test_a_group_has_one_reader_whether_loop_or_replay(
+    server: PrivateRedis,
+    writer: StreamWriter,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hold, "TTL_MS", 1_500)
+    book = Book()
+    async with member(server, book, "alive", lease_ttl_s=1.5):
+        await until(lambda: len(book.messages) == 960, "the loop reads all")
+        with pytest.raises(SettingsError, match=r"group 'g' is read by alive, .*nothing was read"):
+            await run(replay_settings(server, group="g"))
+    writer.top(writer.markets[0])
+    # Who stopped in good order is not waited for.
+    assert await run(replay_settings(server, group="g")) == 0
+    assert len(lines(capsys)) == 1
+    task = asyncio.create_task(run(replay_settings(server, group="slow", speed=0.01)))
+    await until(
+        lambda: writer.client.hget(writer.keys.lease(writer.markets[0].partition, "slow"), "owner"), "one"
+    )
+    with pytest.raises(SettingsError, match=r"group 'slow' is read by .*nothing was read"):
+        await run(replay_settings(server, group="slow"))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    late = Book()
+    async with member(server, late, "next", group="slow"):
+        await until(lambda: len(late.messages) > 900, "the loop goes on where the replay was")
 
 
 async def test_a_replay_takes_nobody_elses_entries(server: PrivateRedis, writer: StreamWriter) -> None:

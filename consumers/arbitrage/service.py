@@ -1,0 +1,113 @@
+"""`bookstream arbitrage`, from its settings to its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from consumers.arbitrage.engine import Found
+from consumers.arbitrage.partition import PartitionEngine
+from consumers.arbitrage.report import report
+from consumers.arbitrage.settings import ArbitrageSettings
+from consumers.catalog.overrides import read_overrides
+from consumers.replay.patience import Patience
+from marketdata.errors import RedisAwayError, RedisRefusedError
+from marketdata.groups import BatchHandler, Group, Partition
+
+ALLOCATIONS_A_COLLECTION: Final = 20_000
+"""A batch makes thousands of small objects that die with it; looking for rings among them every 700 cost a fifth."""
+
+
+class Tally:
+    """What this run handled.
+
+    Attributes:
+        entries, opened: how many.
+    """
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.opened = 0
+
+    def add(self, entries: int, found: Sequence[Found]) -> None:
+        """Counts a batch."""
+        self.entries += entries
+        self.opened += sum(one.opportunity.action == "open" for one in found)
+
+
+async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
+    """Finds opportunities until `stop` is set or, with --once, all that is there was handled; returns 0.
+
+    Raises:
+        SettingsError: a name or a file of corrections that cannot be used, or engines of another group write here.
+        ContractError: this Redis holds streams of another contract.
+        GroupError: handling failed again and again.
+        RedisAwayError: Redis stayed away while something had to be read.
+        RedisRefusedError: Redis refuses this client.
+    """
+    if settings.report:
+        return await report(settings)
+    gc.set_threshold(ALLOCATIONS_A_COLLECTION)
+    overrides = read_overrides(settings.catalog_overrides)
+    tally = Tally()
+    group = Group(
+        settings.group,
+        redis_url=settings.redis_url,
+        key_prefix=settings.key_prefix,
+        member=settings.member or None,
+        log=_say,
+    )
+    async with group:
+        patience = Patience(group.session, log=_say)
+
+        async def opened(partition: Partition) -> BatchHandler:
+            return PartitionEngine(
+                client=group.client,
+                patience=patience,
+                keys=group.keys,
+                group=settings.group,
+                number=partition.number,
+                directory=partition.directory,
+                limits=settings.limits,
+                overrides=overrides,
+                told=tally.add,
+            )
+
+        stopping = asyncio.create_task(_stop_with(stop, group))
+        try:
+            await patience.ask(lambda: _warn_of_half_a_copy(group))
+            await group.run_partitions(opened, clocks=True, once=settings.once)
+        except RedisError as error:
+            raise RedisRefusedError(
+                f"Redis refuses a command ({error}); nothing of that batch was kept"
+            ) from None
+        except RedisAwayError as error:
+            raise RedisAwayError(
+                f"{str(error).partition(';')[0]}; what was committed is kept, started again it goes on from there"
+            ) from None
+        finally:
+            stopping.cancel()
+            await asyncio.wait({stopping})
+    _say(f"{tally.entries} entries handled, {tally.opened} opportunities opened")
+    return 0
+
+
+async def _stop_with(stop: asyncio.Event, group: Group) -> None:
+    await stop.wait()
+    group.stop()
+
+
+async def _warn_of_half_a_copy(group: Group) -> None:
+    marker = f"{group.keys.prefix}replay"
+    state: Any = await group.client.hget(marker, "state")
+    if state is not None and state != b"done":
+        _say(f"{marker} says {state.decode(errors='replace')[:20]!r}: these streams are not the whole copy")
+
+
+def _say(line: str) -> None:
+    print(f"bookstream arbitrage: {line}", file=sys.stderr, flush=True)
