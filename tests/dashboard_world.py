@@ -9,11 +9,11 @@ import orjson
 
 from consumers.dashboard.found import Found, parse_found
 from consumers.dashboard.markets import MarketLine, parse_market
-from consumers.dashboard.members import GroupLine, Standing, group_lines, parse_member
+from consumers.dashboard.members import GroupLine, LetterLine, Place, group_lines, parse_member
 from consumers.dashboard.pages.cells import Look
 from consumers.dashboard.pages.glyphs import ASCII, UNICODE
 from consumers.dashboard.quotes import Seen
-from consumers.dashboard.reading import Page, Reading, Server
+from consumers.dashboard.reading import EngineWord, Page, Reading, Server
 from consumers.dashboard.records import WorkerRecord
 from consumers.dashboard.state import State
 from marketdata.entries import Entry, EntryId, gap_note
@@ -217,10 +217,19 @@ def opportunity(action: str, at_ms: int, basket: str = "b1", **given: str) -> Fo
 
 def group(name: str, members: int, dead: int = 0, lag: int = 12, **given: Any) -> list[GroupLine]:
     """A group whose members say the same of themselves, in 12 of 500 streams."""
-    said = {"partitions": list(range(64 // members)), "handled": 90_000, "behind_ms": 40, "now_ms": NOW_MS}
+    said = {
+        "partitions": list(range(64 // max(members, 1))),
+        "handled": 90_000,
+        "behind_ms": 40,
+        "now_ms": NOW_MS,
+    }
     made = [parse_member(name, f"host-{at}", orjson.dumps(said | given)) for at in range(members)]
-    standings = {f"book:{at}": {name: Standing(3, lag)} for at in range(12)}
-    return group_lines(made, {name: dead}, standings, 500)
+    places = {f"book:{at}": {name: Place(3, lag)} for at in range(12)}
+    letters = [
+        LetterLine(name, NOW_MS - 60_000 * at, one, "5", f"ValueError: no price in row {at}")
+        for at, one in enumerate(list(lines())[: min(dead, 5)])
+    ]
+    return group_lines(made, {name: dead}, letters, places, 500)
 
 
 def reading(at_ms: int = NOW_MS, **given: Any) -> Reading:
@@ -281,7 +290,8 @@ def busy_state() -> State:
         ),
     ]
     groups = [*group("arbitrage", 1), *group("archive", 2, dead=4, lag=23_000, behind_ms=14_000)]
-    state.take(reading(pages=moved, found=found, groups=groups), lines(), opened=ids[0])
+    engine = EngineWord("arbitrage", NOW_MS - 300)
+    state.take(reading(pages=moved, found=found, engine=engine, groups=groups), lines(), opened=ids[0])
     state.story.note("the synthetic venue's seed is 7", NOW_MS - 600_000)
     state.story.judge(state.health(NOW_MS), NOW_MS - 3_500_000)
     state.rank("activity", "", NOW_MS)

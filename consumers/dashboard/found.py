@@ -10,6 +10,7 @@ import orjson
 
 from consumers.dashboard.plain import plain
 from marketdata.entries import EntryId
+from marketdata.errors import EntryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Found:
         payout, cost, fees, net, bps, size: of the whole basket.
         legs: what would be bought.
         ties: strikes on which it pays something else.
+        opened_ms: time of the entry that opened it; None at the opening itself.
         reason, duration_ms, best: at the close.
     """
 
@@ -55,6 +57,7 @@ class Found:
     size: str
     legs: tuple[Leg, ...]
     ties: str
+    opened_ms: int | None
     reason: str
     duration_ms: int | None
     best: str
@@ -86,10 +89,18 @@ def parse_found(entry_id: bytes, partition: int, fields: Mapping[bytes, bytes]) 
         size=said("size"),
         legs=_legs(text.get("legs", "")),
         ties=said("ties"),
+        opened_ms=_ms_of(said("opened")),
         reason=said("reason"),
         duration_ms=int(duration) if duration.isdecimal() else None,
         best=said("best_net"),
     )
+
+
+def _ms_of(entry_id: str) -> int | None:
+    try:
+        return EntryId.parse(entry_id).ms
+    except EntryError:
+        return None
 
 
 def _legs(text: str) -> tuple[Leg, ...]:

@@ -8,6 +8,8 @@ from typing import Final, cast
 from redis.asyncio import Redis
 
 from consumers.dashboard.found import Found, parse_found
+from consumers.dashboard.plain import plain
+from consumers.dashboard.reading import EngineWord
 from marketdata.keys import Keys
 
 LOOKS_BACK_MS: Final = 3_600_000
@@ -18,7 +20,7 @@ _READS_AT_ONCE: Final = 5
 
 
 class FoundReader:
-    """One XREAD over all partitions. Lets the client's own errors (`redis.RedisError`) through."""
+    """One XREAD over all partitions, and who writes. Lets the client's own errors (`redis.RedisError`) through."""
 
     def __init__(self, client: Redis, keys: Keys) -> None:
         self._client = client
@@ -45,3 +47,14 @@ class FoundReader:
             if not any(len(raw) >= _READ for _, raw in pages):
                 break
         return sorted(found, key=lambda one: (one.id, one.partition))
+
+    async def engine(self) -> EngineWord:
+        """Who writes. A member of the engine's group that stopped in good order is off its list."""
+        # One group writes all partitions, and a clock entry is enough for a state.
+        group = cast(bytes | None, await self._client.hget(self._keys.arbitrage(0), "group"))
+        if group is None:
+            return EngineWord()
+        name = group.decode(errors="replace")
+        newest = await self._client.zrange(self._keys.group(name), 0, 0, desc=True, withscores=True)
+        listed = cast(Sequence[tuple[bytes, float]], newest)
+        return EngineWord(plain(name), int(listed[0][1]) if listed else 0)

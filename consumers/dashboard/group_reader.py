@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from consumers.dashboard.markets import MarketLine
-from consumers.dashboard.members import GroupLine, Standing, group_lines, parse_member
-from consumers.dashboard.plain import plain
+from consumers.dashboard.members import GroupLine, Place, group_lines, parse_letter, parse_member
+from consumers.groups.lag import lag, lag_of, standings_by_group
 from marketdata.keys import Keys
 
-STREAMS_AT_ONCE: Final = 25
-"""A group stands in every stream, and each wants a command: so many are looked at each time, one after the other."""
+STREAMS_AT_ONCE: Final = 15
+"""A group stands in every stream, and each wants two commands: so many are looked at each time, in turn."""
+
+LETTERS: Final = 5
+"""The newest dead letters of a group are read; `bookstream groups` knows all."""
 
 
 class GroupReader:
@@ -23,59 +25,61 @@ class GroupReader:
     def __init__(self, client: Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
-        self._standings: dict[str, dict[str, Standing]] = {}
+        self._places: dict[str, dict[str, Place]] = {}
         self._next = 0
+
+    def forget(self) -> None:
+        """Begins anew."""
+        self._places.clear()
 
     async def read(self, markets: Mapping[str, MarketLine]) -> list[GroupLine]:
         """All groups that have a member or a dead letter, or stand in a stream that was looked at."""
-        prefix = self._keys.prefix
         streams = [self._keys.book(one.partition, one.condition_id) for one in markets.values()]
         await self._look_at_streams(streams)
-        listed = _texts(cast(Sequence[bytes], await self._client.zrange(f"{prefix}groups", 0, -1)))
-        names = sorted({*listed, *(group for places in self._standings.values() for group in places)})
+        listed = _texts(cast(Sequence[bytes], await self._client.zrange(self._keys.groups, 0, -1)))
+        names = sorted({*listed, *(group for places in self._places.values() for group in places)})
         if not names:
             return []
         pipe = self._client.pipeline(transaction=False)
         for name in names:
-            pipe.zrange(f"{prefix}group:{name}", 0, -1)
+            pipe.zrange(self._keys.group(name), 0, -1)
             pipe.xlen(self._keys.dead(name))
-        replies = await pipe.execute()
+            pipe.xrevrange(self._keys.dead(name), count=LETTERS)
+        replies: list[Any] = await pipe.execute()
         members = [
-            (name, one) for name, found in zip(names, replies[::2], strict=True) for one in _texts(found)
+            (name, one) for name, found in zip(names, replies[::3], strict=True) for one in _texts(found)
         ]
-        dead = dict(zip(names, replies[1::2], strict=True))
-        keys = [f"{prefix}group:{name}:{one}" for name, one in members]
+        keys = [self._keys.group_member(name, one) for name, one in members]
         records = cast(Sequence[bytes | None], await self._client.mget(keys)) if keys else []
         there = [
             parse_member(name, one, record)
             for (name, one), record in zip(members, records, strict=True)
             if record is not None
         ]
-        return group_lines(there, dead, self._standings, len(streams))
+        letters = [
+            parse_letter(self._keys, name, one, fields)
+            for name, found in zip(names, replies[2::3], strict=True)
+            for one, fields in found
+        ]
+        dead = dict(zip(names, replies[1::3], strict=True))
+        return group_lines(there, dead, letters, self._places, len(streams))
 
     async def _look_at_streams(self, streams: Sequence[str]) -> None:
-        for gone in self._standings.keys() - set(streams):
-            del self._standings[gone]
+        for gone in self._places.keys() - set(streams):
+            del self._places[gone]
         if not streams:
             return
         begin = self._next % len(streams)
         chosen = streams[begin : begin + STREAMS_AT_ONCE]
+        found: dict[str, dict[str, Place]] = {key: {} for key in chosen}
+        for group, standings in (await standings_by_group(self._client, chosen)).items():
+            for key, standing in standings.items():
+                behind = lag_of(standing)
+                if behind is None:
+                    behind = await lag(self._client, {key: standing})
+                found[key][group] = Place(standing.pending, behind)
+        self._places |= found
         self._next = begin + len(chosen)
-        pipe = self._client.pipeline(transaction=False)
-        for key in chosen:
-            pipe.xinfo_groups(key)
-        for key, reply in zip(chosen, await pipe.execute(raise_on_error=False), strict=True):
-            # A market that nobody wrote to yet has no stream.
-            if isinstance(reply, Exception) and not isinstance(reply, ResponseError):
-                raise reply
-            self._standings[key] = {} if isinstance(reply, ResponseError) else _standings(reply)
-
-
-def _standings(reply: Sequence[Mapping[str, Any]]) -> dict[str, Standing]:
-    return {
-        plain(row["name"].decode(errors="replace")): Standing(int(row["pending"]), row.get("lag"))
-        for row in reply
-    }
 
 
 def _texts(raw: Sequence[bytes]) -> list[str]:

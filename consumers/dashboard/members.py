@@ -1,4 +1,4 @@
-"""Consumer groups: what their members say of themselves, and how they stand in the streams (pure)."""
+"""Consumer groups: what their members say of themselves, how they stand in the streams, what they gave up on (pure)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 import orjson
 
 from consumers.dashboard.plain import plain
+from consumers.streams import MarketStream
+from marketdata.entries import EntryId
+from marketdata.keys import Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +36,29 @@ class MemberLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a group stands in one stream; `lag` is None where Redis does not know it (after a trim)."""
+class Place:
+    """Where a group stands in one stream: entries delivered and not acknowledged, and entries not delivered."""
 
     pending: int
-    lag: int | None
+    lag: int
+
+
+@dataclass(frozen=True, slots=True)
+class LetterLine:
+    """A dead letter; empty where it does not say.
+
+    Attributes:
+        group: that gave up.
+        at_ms: when, Unix milliseconds of Redis.
+        condition_id: of the market; empty: the letter names no market's stream.
+        attempts, reason: failed calls, and what the last one ended with.
+    """
+
+    group: str
+    at_ms: int
+    condition_id: str
+    attempts: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +68,16 @@ class GroupLine:
     Attributes:
         members: by name.
         dead: entries that it gave up on.
-        lag, pending: entries not yet delivered, and delivered but not acknowledged, in the streams looked at; None: in
-            none of them does Redis know.
+        letters: the newest of them, newest first.
+        lag, pending: entries not yet delivered, and delivered but not acknowledged, in the streams looked at; None: it
+            stands in none of them.
         looked, streams: how many streams were looked at, and how many there are.
     """
 
     group: str
     members: tuple[MemberLine, ...]
     dead: int
+    letters: tuple[LetterLine, ...]
     lag: int | None
     pending: int | None
     looked: int
@@ -89,7 +112,7 @@ def parse_member(group: str, member: str, record: bytes) -> MemberLine:
         row = {}
     row = row if isinstance(row, dict) else {}
     return MemberLine(
-        group=plain(group),
+        group=group,
         member=plain(member),
         now_ms=_count(row, "now_ms"),
         partitions=_count(row, "partitions"),
@@ -105,36 +128,57 @@ def _count(row: Mapping[str, Any], name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def parse_letter(keys: Keys, group: str, letter_id: bytes, fields: Mapping[bytes, bytes]) -> LetterLine:
+    """Reads an entry of `dead:GROUP`; whoever wrote it, there is something to show."""
+
+    def said(name: bytes) -> str:
+        return plain(fields.get(name, b"").decode(errors="replace"))
+
+    stream = MarketStream.parse(keys, said(b"stream"))
+    return LetterLine(
+        group=group,
+        at_ms=EntryId.parse(letter_id).ms,
+        condition_id=stream.condition_id if stream is not None else "",
+        attempts=said(b"attempts"),
+        reason=said(b"reason"),
+    )
+
+
 def group_lines(
     members: Iterable[MemberLine],
     dead: Mapping[str, int],
-    standings: Mapping[str, Mapping[str, Standing]],
+    letters: Iterable[LetterLine],
+    places: Mapping[str, Mapping[str, Place]],
     streams: int,
 ) -> list[GroupLine]:
     """Groups by name.
 
     Args:
-        members: of all groups.
-        dead: letters by group.
-        standings: by stream that was looked at, by group.
+        members, letters: of all groups; letters newest first.
+        dead: how many letters, by group.
+        places: by stream that was looked at, by group.
         streams: how many there are.
     """
-    by_group: dict[str, list[MemberLine]] = defaultdict(list)
+    members_of: dict[str, list[MemberLine]] = defaultdict(list)
     for one in members:
-        by_group[one.group].append(one)
-    stands: dict[str, list[Standing]] = defaultdict(list)
-    for places in standings.values():
-        for group, standing in places.items():
-            stands[group].append(standing)
-    names = sorted(by_group.keys() | stands.keys() | {group for group, count in dead.items() if count})
+        members_of[one.group].append(one)
+    letters_of: dict[str, list[LetterLine]] = defaultdict(list)
+    for letter in letters:
+        letters_of[letter.group].append(letter)
+    places_of: dict[str, list[Place]] = defaultdict(list)
+    for stands in places.values():
+        for group, place in stands.items():
+            places_of[group].append(place)
+    names = sorted(members_of.keys() | places_of.keys() | {group for group, count in dead.items() if count})
     return [
         GroupLine(
-            group=name,
-            members=tuple(sorted(by_group[name], key=lambda one: one.member)),
+            group=plain(name),
+            members=tuple(sorted(members_of[name], key=lambda one: one.member)),
             dead=dead.get(name, 0),
-            lag=_sum(one.lag for one in stands[name]),
-            pending=_sum(one.pending for one in stands[name]),
-            looked=len(standings),
+            letters=tuple(letters_of[name]),
+            lag=_sum(one.lag for one in places_of[name]),
+            pending=_sum(one.pending for one in places_of[name]),
+            looked=len(places),
             streams=streams,
         )
         for name in names

@@ -17,7 +17,7 @@ class Opportunity:
     """One opportunity.
 
     Attributes:
-        opened_ms: time of the entry that opened it (or of the first that was seen of it).
+        opened_ms: time of the entry that opened it.
         newest: its last entry.
         last_priced: its last entry that tells what it is worth: a close may not.
     """
@@ -53,9 +53,8 @@ class Opportunities:
             self.seen += 1
             key = (one.partition, one.basket)
             if one.action == "close":
-                before = self._open.pop(key, None) or Opportunity(
-                    one.id.ms - (one.duration_ms or 0), one, one
-                )
+                opened_ms = one.id.ms - (one.duration_ms or 0)
+                before = self._open.pop(key, None) or Opportunity(opened_ms, one, one)
                 before.newest = one
                 if one.legs:
                     before.last_priced = one
@@ -63,7 +62,8 @@ class Opportunities:
             elif key in self._open:
                 self._open[key].newest = self._open[key].last_priced = one
             else:
-                self._open[key] = Opportunity(one.id.ms, one, one)
+                opened_ms = one.id.ms if one.opened_ms is None else one.opened_ms
+                self._open[key] = Opportunity(opened_ms, one, one)
 
     @property
     def open(self) -> list[Opportunity]:

@@ -13,7 +13,7 @@ from consumers.dashboard.found_reader import FoundReader
 from consumers.dashboard.group_reader import GroupReader
 from consumers.dashboard.markets import MarketLine
 from consumers.dashboard.members import GroupLine
-from consumers.dashboard.reading import Page, Reading, Server, Wish
+from consumers.dashboard.reading import EngineWord, Page, Reading, Server, Wish
 from consumers.dashboard.records import WorkerRecord, parse_record
 from consumers.dashboard.server import server_facts
 from consumers.dashboard.stream_reader import StreamReader
@@ -96,8 +96,10 @@ class DashboardReader:
         if self._due("_streams_ms", STREAMS_EVERY_MS, now_ms) or turned:
             pages = await self._streams.read(wish, self.markets)
         found: Sequence[Found] = ()
+        engine: EngineWord | None = None
         if wish.opportunities and (slow or turned):
             found = await self._found.read(self._partitions or DEFAULT_PARTITIONS, now_ms)
+            engine = await self._found.engine()
         groups: Sequence[GroupLine] | None = None
         if wish.groups and (slow or turned):
             groups = await self._groups.read(self.markets)
@@ -112,6 +114,7 @@ class DashboardReader:
             catalog=self._catalog.changes,
             pages=pages,
             found=found,
+            engine=engine,
             groups=groups,
         )
 
@@ -160,6 +163,7 @@ class DashboardReader:
         if self._run_id not in ("", info.get("run_id")):
             self._streams.forget()
             self._found.forget()
+            self._groups.forget()
             self._checked = False
         self._run_id = str(info.get("run_id"))
 

@@ -46,6 +46,19 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineWord:
+    """The arbitrage engine's newest word.
+
+    Attributes:
+        group: that writes the opportunities; empty: none ever did.
+        heard_ms: when a member of it last said something, Unix milliseconds of its clock; 0: it has none.
+    """
+
+    group: str = ""
+    heard_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Entries of one market's stream.
 
@@ -74,6 +87,7 @@ class Reading:
         catalog: how often the catalog was read anew; another number: it changed.
         pages: entries of markets on the screen.
         found: new entries of the opportunity streams.
+        engine: who writes them.
         groups: consumer groups.
     """
 
@@ -86,4 +100,5 @@ class Reading:
     catalog: int = 0
     pages: Sequence[Page] = field(default_factory=tuple)
     found: Sequence[Found] = field(default_factory=tuple)
+    engine: EngineWord | None = None
     groups: Sequence[GroupLine] | None = None

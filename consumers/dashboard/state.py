@@ -17,7 +17,7 @@ from consumers.dashboard.opportunities import Opportunities
 from consumers.dashboard.quotes import MarketView
 from consumers.dashboard.ranking import Ranking
 from consumers.dashboard.rates import Activity, LastMinute, Rates
-from consumers.dashboard.reading import Page, Reading, Server
+from consumers.dashboard.reading import EngineWord, Page, Reading, Server
 from consumers.dashboard.records import Counted, WorkerRecord
 from consumers.dashboard.story import Story
 
@@ -76,6 +76,7 @@ class State:
         self.counted: Mapping[str, Counted] = {}
         self.views: dict[str, MarketView] = {}
         self.opportunities = Opportunities()
+        self.engine: EngineWord | None = None
         self.groups: Sequence[GroupLine] | None = None
         self.story = Story()
         self.activity = Activity()
@@ -114,6 +115,7 @@ class State:
         for page in reading.pages:
             self._take_page(page, reading.at_ms)
         self.opportunities.take(reading.found)
+        self.engine = reading.engine or self.engine
         if reading.groups is not None:
             self.groups = reading.groups
         if reading.workers is not None:

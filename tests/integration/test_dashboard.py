@@ -11,9 +11,11 @@ import pytest
 from redis.exceptions import RedisError
 
 from consumers.dashboard.reader import DashboardReader
-from consumers.dashboard.reading import Reading, Wish
+from consumers.dashboard.reading import EngineWord, Reading, Wish
 from consumers.dashboard.state import State
+from marketdata.entries import EntryId
 from marketdata.errors import ContractError
+from marketdata.groups.dead import DeadLetter
 from marketdata.redis_url import RedisSession, redis_session
 from tests.dashboard_world import record
 from tests.redis_server import PrivateRedis
@@ -202,7 +204,9 @@ async def test_opportunities_and_groups_are_read_while_they_are_looked_at(
     client.zadd("demo:groups", {"archive": 1})
     client.zadd("demo:group:archive", {"m1": 1, "m2": 1})
     client.set("demo:group:archive:m1", orjson.dumps({"partitions": [1, 2], "behind_ms": 5, "now_ms": 9}))
-    client.xadd(keys.dead("archive"), {"reason": "x"})
+    letter = DeadLetter(writer.key(writer.markets[0]), EntryId(5, 1), "ValueError: x", 5, ())
+    client.execute_command(*letter.command(keys.dead("archive")))
+    client.xadd(keys.dead("archive"), {"not": "ours"})
     reading = await watched.look()
     assert (reading.found, reading.groups) == ((), None)
     reading = await watched.look(opportunities=True)
@@ -214,10 +218,43 @@ async def test_opportunities_and_groups_are_read_while_they_are_looked_at(
     client.xgroup_create(writer.key(writer.markets[0]), "mine", id="0")
     client.xreadgroup("mine", "me", {writer.key(writer.markets[0]): ">"}, count=1)
     archive, mine = (await watched.look(groups=True)).groups or ()
-    assert (archive.group, archive.partitions, archive.behind_ms, archive.dead) == ("archive", 2, 5, 1)
+    assert (archive.group, archive.partitions, archive.behind_ms, archive.dead) == ("archive", 2, 5, 2)
+    strange, told = archive.letters
+    assert (strange.condition_id, strange.reason) == ("", "")
+    assert (told.condition_id, told.attempts, told.reason) == (
+        writer.markets[0].condition_id,
+        "5",
+        "ValueError: x",
+    )
     assert [one.member for one in archive.members] == ["m1"], "the record of m2 has expired"
     assert (mine.group, mine.members, mine.pending, mine.lag) == ("mine", (), 1, 1)
     assert (mine.looked, mine.streams) == (3, 3)
+
+
+async def test_the_lag_is_counted_where_redis_does_not_know_it(
+    watched: Watched, writer: StreamWriter
+) -> None:
+    market = writer.markets[0]
+    key = writer.key(market)
+    writer.list_market(market)
+    writer.client.xgroup_create(key, "mine", id="0", mkstream=True)
+    for _ in range(6):
+        writer.top(market)
+    writer.client.xreadgroup("mine", "me", {key: ">"}, count=2)
+    ids = [one for one, _ in writer.client.xrange(key)]
+    writer.client.xdel(key, ids[4])
+    writer.client.xtrim(key, minid=ids[1], approximate=False)
+    (mine,) = (await watched.look(groups=True)).groups or ()
+    assert (mine.lag, mine.pending) == (3, 2)
+
+
+async def test_whether_an_engine_runs_is_told(watched: Watched, writer: StreamWriter) -> None:
+    keys, client = writer.keys, writer.client
+    assert (await watched.look(opportunities=True)).engine == EngineWord()
+    client.hset(keys.arbitrage(0), "group", "arb")
+    assert (await watched.look(1_000, opportunities=True)).engine == EngineWord("arb", 0)
+    client.zadd(keys.group("arb"), {"old": 7_000, "new": 9_000})
+    assert (await watched.look(1_000, opportunities=True)).engine == EngineWord("arb", 9_000)
 
 
 async def test_nothing_at_all_is_an_empty_picture(watched: Watched, writer: StreamWriter) -> None:

@@ -19,10 +19,11 @@ from consumers.dashboard.pages.frame import Frame, frame, listed
 from consumers.dashboard.pages.glyphs import ASCII, UNICODE, glyphs_for, sparkline
 from consumers.dashboard.picture import paper_size, svg
 from consumers.dashboard.plain import fit, plain, shorten
+from consumers.dashboard.reading import EngineWord
 from consumers.dashboard.state import State
-from consumers.dashboard.ui import Place, Ui
+from consumers.dashboard.ui import Place, Ui, settled
 from tests.dashboard_screens import FOLDER, screens, views
-from tests.dashboard_world import NOW_MS, ODD_QUESTIONS, busy_state, look, parsed, reading
+from tests.dashboard_world import NOW_MS, ODD_QUESTIONS, busy_state, group, lines, look, parsed, reading
 
 
 @cache
@@ -109,6 +110,34 @@ def test_what_is_not_vouched_for_does_not_look_fresh() -> None:
     assert styles == {"dim"}
 
 
+def test_what_a_silent_engine_found_does_not_look_fresh() -> None:
+    state, ui = busy_state(), Ui(page="opportunities")
+
+    def shown() -> set[str]:
+        rows = frame(state, ui, look()).lines[5:8]
+        return {str(segment.style) for one in rows for segment in one if segment.text.strip()}
+
+    assert "bold green" in shown()
+    state.take(reading(engine=EngineWord("arb", NOW_MS - 12_000)), lines())
+    assert shown() == {"dim"}
+    assert "no engine is heard for 12s: what is open may be over" in frame(state, ui, look()).text
+    state.take(reading(engine=EngineWord("arb", 0)), lines())
+    assert "no engine is heard any more" in frame(state, ui, look()).text
+
+
+def test_groups_fit_their_screen_with_their_dead_letters() -> None:
+    state = State()
+    state.take(reading(groups=group("many", 40, dead=9)), lines())
+    ui = Ui(page="groups", places={"groups": Place("many/host-9")})
+    for width, height in ((80, 24), (120, 40)):
+        made = frame(state, settled(ui, listed(state, ui, look(width, height))), look(width, height))
+        assert len(made.lines) == height
+        assert "no price in row 4" in made.text
+        assert "host-9" in made.text
+    state.take(reading(groups=group("gone", 0, lag=5)), lines())
+    assert "no member is heard" in frame(state, ui, look()).text
+
+
 def test_inside_a_gap_no_price_is_shown() -> None:
     text = frame(shared_state(), Ui(), look()).text
     (line,) = (one for one in text.splitlines() if "stale" in one and "gap:" in one)
@@ -131,7 +160,11 @@ def test_pages_without_data_say_so() -> None:
     state.take(reading(workers=()), {})
     assert "no worker is here" in frame(state, Ui(), look()).text
     assert "bookstream worker" in frame(state, Ui(), look()).text
+    assert "looking for opportunities" in frame(state, Ui(page="opportunities"), look()).text
+    state.take(reading(engine=EngineWord()), {})
     assert "no engine is running" in frame(state, Ui(page="opportunities"), look()).text
+    state.take(reading(engine=EngineWord("arb", NOW_MS - 2_000)), {})
+    assert "the engine runs; it has found nothing" in frame(state, Ui(page="opportunities"), look()).text
     state.take(reading(groups=[]), {})
     assert "no groups" in frame(state, Ui(page="groups"), look()).text
     assert "no worker is here" in frame(state, Ui(page="connections"), look()).text

@@ -15,6 +15,7 @@ from consumers.dashboard.pages.connections import connections
 from consumers.dashboard.pages.connections import rows as connection_rows
 from consumers.dashboard.pages.footer import footer, notes
 from consumers.dashboard.pages.groups import groups
+from consumers.dashboard.pages.groups import list_height as group_height
 from consumers.dashboard.pages.groups import rows as group_rows
 from consumers.dashboard.pages.header import HEIGHT as HEADER
 from consumers.dashboard.pages.header import header
@@ -68,7 +69,7 @@ def listed(state: State, ui: Ui, look: Look) -> Listed:
     if ui.page == "opportunities":
         return Listed([key for key, _ in listed_opportunities(state)], list_height(height))
     if ui.page == "groups":
-        return Listed([key for key, _, _ in group_rows(state.groups or ())], height - 1)
+        return Listed([key for key, _, _ in group_rows(state.groups or ())], group_height(state, height))
     return Listed([key_of(one) for one in state.story.lines], height - 1)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from consumers.dashboard.members import GroupLine, MemberLine
+from consumers.dashboard.members import GroupLine, LetterLine, MemberLine
 from consumers.dashboard.pages.cells import (
     BAD,
     GOOD,
@@ -23,10 +23,12 @@ from consumers.dashboard.pages.cells import (
     row,
 )
 from consumers.dashboard.pages.figures import count, span
+from consumers.dashboard.plain import plain
 from consumers.dashboard.state import State
 from consumers.dashboard.ui import Ui
 
 TITLE_LINES: Final = 1
+LETTERS_SHOWN: Final = 5
 _SILENT_AFTER_MS: Final = 5_000
 _STYLES: Final = (GOOD, WARN, BAD)
 
@@ -34,11 +36,12 @@ _STYLES: Final = (GOOD, WARN, BAD)
 @lru_cache(64)
 def columns(width: int) -> tuple[Column, ...]:
     """The same on all screens, wider on wide ones."""
-    number = 10 if width >= 112 else 8
+    wide = width >= 112
+    number = 10 if wide else 8
     return (
         Column("group", 0, weight=2),
         Column("member", 0, weight=3),
-        Column("partitions", 10, right=True),
+        Column("partitions", 10, right=True) if wide else Column("parts", 5, right=True),
         Column("behind", 6, right=True),
         Column("lag", number, right=True),
         Column("pending", number, right=True),
@@ -58,6 +61,18 @@ def rows(groups: Sequence[GroupLine]) -> list[tuple[str, GroupLine, MemberLine |
     return made
 
 
+def letters(state: State) -> list[LetterLine]:
+    """The newest dead letters of all groups, newest first."""
+    found = [letter for group in state.groups or () for letter in group.letters]
+    return sorted(found, key=lambda one: -one.at_ms)[:LETTERS_SHOWN]
+
+
+def list_height(state: State, height: int) -> int:
+    """Rows that fit above the dead letters and below the titles."""
+    dead = letters(state)
+    return max(height - TITLE_LINES - (len(dead) + 2 if dead else 0), 1)
+
+
 def groups(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     """The visible part of the list."""
     table = columns(look.width)
@@ -70,24 +85,57 @@ def groups(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
             else [("looking for groups", QUIET)]
         )
         return lines + centred(said, look, height - TITLE_LINES)
-    place = ui.place
-    for key, group, member in listed[place.top : place.top + height - TITLE_LINES]:
+    place, room = ui.place, list_height(state, height)
+    for key, group, member in listed[place.top : place.top + room]:
         made = _sums(group, state, look) if member is None else _member(member, state, look)
         lines.append(row(made, table, look, marked=key == place.key))
     first = listed[0][1]
-    if first.looked < first.streams and len(lines) < height:
+    if first.looked < first.streams and len(lines) < TITLE_LINES + room:
         so_far = f"  lag and pending: of {first.looked:,} of {first.streams:,} streams so far"
         lines.append(line([(so_far, QUIET)], look))
-    lines.extend(blank(look) for _ in range(height - len(lines)))
+    lines.extend(blank(look) for _ in range(TITLE_LINES + room - len(lines)))
+    lines.extend(_dead(state, look))
+    return (lines + [blank(look)] * height)[:height]
+
+
+@lru_cache(64)
+def _letter_columns(width: int) -> tuple[Column, ...]:
+    wide = width >= 112
+    return (
+        Column("given up", 8),
+        Column("group", 16 if wide else 12),
+        Column("market", 0, weight=2),
+        Column("calls", 5, right=True),
+        Column("why", 0, weight=3),
+    )
+
+
+def _dead(state: State, look: Look) -> list[Line]:
+    found = letters(state)
+    if not found:
+        return []
+    table = _letter_columns(look.width)
+    todo = f" dead letters {look.glyphs.dot} bookstream groups requeue NAME hands them back"
+    lines = [line([(todo, QUIET)], look), head(table, look)]
+    for one in found:
+        market = state.markets.get(one.condition_id)
+        cells: list[Cell] = [
+            (look.clock(one.at_ms), QUIET),
+            (plain(one.group), ""),
+            (market.question if market is not None else one.condition_id, ""),
+            (one.attempts, QUIET),
+            (one.reason, BAD),
+        ]
+        lines.append(row(cells, table, look))
     return lines
 
 
 def _sums(group: GroupLine, state: State, look: Look) -> list[Cell]:
     number = len(group.members)
-    who = group.members[0].member if number == 1 else f"{number} members" if number else "no member tells"
+    who = group.members[0].member if number == 1 else f"{number} members" if number else "no member is heard"
     return [
         (group.group, "bold"),
-        (who, "" if number else QUIET),
+        (who, "" if number else WARN if group.lag else QUIET),
         (count(group.partitions), ""),
         _behind(group.behind_ms),
         (count(group.lag), QUIET if group.lag is None else _STYLES[_degree(group.lag, 1_000, 100_000)]),

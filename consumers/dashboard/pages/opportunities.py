@@ -10,6 +10,7 @@ from consumers.dashboard.opportunities import Opportunity
 from consumers.dashboard.pages.cells import (
     GOOD,
     QUIET,
+    WARN,
     Cell,
     Column,
     Line,
@@ -26,6 +27,7 @@ from consumers.dashboard.state import State
 from consumers.dashboard.ui import Ui
 
 TITLE_LINES: Final = 1
+ENGINE_SILENT_AFTER_MS: Final = 3_000
 _WIDE: Final = 112
 _LEG_CELLS: Final = 18
 
@@ -68,21 +70,49 @@ def opportunities(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     table, rows = columns(look.width), listed(state)
     lines = [head(table, look)]
     if not rows:
-        said: list[Cell] = [
-            ("no engine is running, or it has found nothing in the last hour", ""),
-            ("start one: bookstream arbitrage", QUIET),
-        ]
-        return lines + centred(said, look, height - TITLE_LINES)
+        return lines + centred(_nothing(state, look), look, height - TITLE_LINES)
+    vouched = not state.away and _silence(state, look) is None
     room = list_height(height)
     place = ui.place
     key = place.key or rows[min(place.top, len(rows) - 1)][0]
     for row_key, one in rows[place.top : place.top + room]:
-        lines.append(row(_cells(state, one, look), table, look, marked=row_key == place.key))
+        lines.append(
+            row(_cells(state, one, look), table, look, marked=row_key == place.key, faded=not vouched)
+        )
     lines.extend(blank(look) for _ in range(TITLE_LINES + room - len(lines)))
     chosen = next((one for row_key, one in rows if row_key == key), rows[0][1])
-    lines.append(line([(look.glyphs.rule * look.width, QUIET)], look))
+    lines.append(_rule(state, look))
     lines.extend(_legs(state, chosen, look, leg_lines(height)))
     return (lines + [blank(look)] * height)[:height]
+
+
+def _silence(state: State, look: Look) -> int | None:
+    """For how many milliseconds no engine was heard (0: there is none); None: it runs, or is not known yet."""
+    engine = state.engine
+    if engine is None or not engine.heard_ms:
+        return None if engine is None else 0
+    silent_ms = look.now_ms - state.behind_ms - engine.heard_ms
+    return silent_ms if silent_ms > ENGINE_SILENT_AFTER_MS else None
+
+
+def _nothing(state: State, look: Look) -> list[Cell]:
+    if state.engine is None:
+        return [("looking for opportunities", QUIET)]
+    if _silence(state, look) is None:
+        return [("the engine runs; it has found nothing in the last hour", "")]
+    return [
+        ("no engine is running, and nothing was found in the last hour", ""),
+        ("start one: bookstream arbitrage", QUIET),
+    ]
+
+
+def _rule(state: State, look: Look) -> Line:
+    silent_ms = _silence(state, look)
+    if silent_ms is None:
+        return line([(look.glyphs.rule * look.width, QUIET)], look)
+    since = f"for {span(silent_ms)}" if silent_ms else "any more"
+    text = f" no engine is heard {since}: what is open may be over; bookstream arbitrage starts one"
+    return line([(text, WARN)], look)
 
 
 def _cells(state: State, one: Opportunity, look: Look) -> list[Cell]:
