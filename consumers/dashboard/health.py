@@ -158,7 +158,8 @@ def _tokens(running: Sequence[WorkerRecord]) -> Iterator[tuple[str, str]]:
     total = sum(word.tokens for word in running)
     stale = sum(word.stale or 0 for word in running)
     quarantined = sum(word.quarantined or 0 for word in running)
-    waiting = sum(word.tokens_waiting for word in running)
+    # Stale ones are among those that wait.
+    waiting = sum(word.tokens_waiting for word in running) - stale
     if quarantined:
         yield f"{quarantined} of {total} tokens are quarantined", "they are tried again by themselves"
     if stale:

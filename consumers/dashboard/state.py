@@ -233,7 +233,8 @@ class State:
         vitals.p99_ms = max((word.latency_ms.p99 for word in writers), default=None)
         vitals.connections = Counter(one.state for word in heard for one in word.connections)
         vitals.live = sum(word.tokens_live for word in heard)
-        vitals.waiting = sum(word.tokens_waiting for word in heard)
+        # Stale ones are among those that wait.
+        vitals.waiting = sum(word.tokens_waiting - (word.stale or 0) for word in heard)
         vitals.unlisted = sum(word.tokens_unlisted for word in heard)
         vitals.stale = _known_sum([word.stale for word in heard])
         vitals.quarantined = _known_sum([word.quarantined for word in heard])

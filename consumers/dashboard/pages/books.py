@@ -68,8 +68,8 @@ def columns(width: int) -> tuple[Column, ...]:
     shape = shape_of(width)
     side = _side_width(shape)
     made = [
-        Column("market", 0, weight=3),
-        *([Column("event", 0, weight=2)] if shape.event else []),
+        Column("market", 0, weight=3, most=90),
+        *([Column("event", 0, weight=2, most=60)] if shape.event else []),
         Column("outcome" if shape.trades else "out", 12 if shape.event else 8 if shape.trades else 4),
         Column(_over_side("bid", shape), side),
         Column(_over_side("ask", shape), side),

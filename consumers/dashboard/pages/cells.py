@@ -56,12 +56,13 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table; `width` 0 takes what is left, shared by weight."""
+    """One column of a table; `width` 0 takes what is left, shared by weight, up to `most` cells (0: any number)."""
 
     title: str
     width: int
     right: bool = False
     weight: int = 1
+    most: int = 0
 
 
 @lru_cache(1024)
@@ -109,7 +110,11 @@ def widths_of(columns: tuple[Column, ...], width: int) -> tuple[int, ...]:
     flexible = [at for at, column in enumerate(columns) if not column.width]
     if flexible and rest > 0:
         widths[flexible[-1]] += rest
-    return tuple(widths)
+    # On a wide screen numbers would stand far from what they belong to.
+    return tuple(
+        min(width, column.most) if column.most else width
+        for width, column in zip(widths, columns, strict=True)
+    )
 
 
 def head(columns: tuple[Column, ...], look: Look, sorted_by: str = "") -> Line:

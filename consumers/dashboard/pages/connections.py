@@ -37,7 +37,7 @@ def columns(width: int) -> tuple[Column, ...]:
     """Narrow screens shorten the words."""
     wide = width >= 112
     return (
-        Column("worker", 0, weight=2) if wide else Column("worker", 10),
+        Column("worker", 0, weight=2, most=24) if wide else Column("worker", 10),
         Column("shard", 7 if wide else 5),
         Column("state", 10),
         Column("gen", 4 if wide else 3, right=True),

@@ -54,6 +54,16 @@ def exact(text: str) -> str:
     return f"{whole:>6}.{places:<6}" if places else f"{whole:>6}{'':7}" if text else ""
 
 
+@lru_cache(4_096)
+def cents(text: str) -> str:
+    """Dollars to the cent, in at most eight characters up to 99,999: "1,234.56", "<0.01"; "?" for no number."""
+    try:
+        micros = to_micros(text)
+    except DecimalError:
+        return "?" if text else ""
+    return "<0.01" if 0 < micros < 10_000 else f"{micros // 10_000 / 100:,.2f}"
+
+
 def per_s(number: float | None) -> str:
     """A rate in at most six characters: "0", "0.3", "12", "1,234"."""
     if number is None:

@@ -39,8 +39,8 @@ def columns(width: int) -> tuple[Column, ...]:
     wide = width >= 112
     number = 10 if wide else 8
     return (
-        Column("group", 0, weight=2),
-        Column("member", 0, weight=3),
+        Column("group", 0, weight=2, most=32),
+        Column("member", 0, weight=3, most=60),
         Column("partitions", 10, right=True) if wide else Column("parts", 5, right=True),
         Column("behind", 6, right=True),
         Column("lag", number, right=True),
@@ -104,7 +104,7 @@ def _letter_columns(width: int) -> tuple[Column, ...]:
     return (
         Column("given up", 8),
         Column("group", 16 if wide else 12),
-        Column("market", 0, weight=2),
+        Column("market", 0, weight=2, most=90),
         Column("calls", 5, right=True),
         Column("why", 0, weight=3),
     )

@@ -106,11 +106,16 @@ def _parts(state: State, look: Look) -> Line:
     parts += [
         ("connections " if wide else "conn ", QUIET),
         (f"{live:>2}", GOOD if live else ""),
-        (" live", QUIET),
     ]
-    for name, number in sorted(vitals.connections.items()):
-        if name != "live" and number:
-            parts += [(f" {number}", WARN), (f" {plain(name)[: 20 if wide else 5]}", QUIET)]
+    others = {
+        name: number for name, number in sorted(vitals.connections.items()) if name != "live" and number
+    }
+    if wide:
+        parts.append((" live", QUIET))
+        for name, number in others.items():
+            parts += [(f" {number}", WARN), (f" {plain(name)[:20]}", QUIET)]
+    else:
+        parts.append((f"+{sum(others.values())}" if others else "  ", WARN))
     parts += [
         between,
         ("tokens " if wide else "tok ", QUIET),
@@ -123,8 +128,7 @@ def _parts(state: State, look: Look) -> Line:
         parts += [(f" {count(vitals.waiting)}", WARN), (" waiting" if wide else " wait", QUIET)]
     if vitals.unlisted and wide:
         parts.append((f" {count(vitals.unlisted)} without a book", QUIET))
-    parts += [between, ("Redis ", QUIET), *_redis(state, wide, look.width)]
-    return line(parts, look)
+    return spread_out(parts, [(" Redis ", QUIET), *_redis(state, wide, look.width), (" ", "")], look)
 
 
 def _workers(state: State, wide: bool) -> list[Cell]:

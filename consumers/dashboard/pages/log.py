@@ -18,7 +18,9 @@ from consumers.dashboard.pages.cells import (
     centred,
     head,
     row,
+    widths_of,
 )
+from consumers.dashboard.plain import shorten
 from consumers.dashboard.state import State
 from consumers.dashboard.story import Happening
 from consumers.dashboard.ui import Ui
@@ -40,7 +42,7 @@ def columns(width: int) -> tuple[Column, ...]:
     return (
         Column("time", 8),
         Column("what", 9),
-        Column("worker", 20 if width >= 112 else 10),
+        Column("worker", 20 if width >= 160 else 12 if width >= 112 else 10),
         Column("", 0),
     )
 
@@ -57,13 +59,13 @@ def log(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     happened = state.story.lines
     if not happened:
         return lines + centred([("nothing happened yet", QUIET)], look, height - TITLE_LINES)
-    place = ui.place
+    place, room = ui.place, widths_of(table, look.width - 2)[-1]
     for one in happened[place.top : place.top + height - TITLE_LINES]:
         cells: list[Cell] = [
             (look.clock(one.ms), QUIET),
             (one.what, _style(one)),
             (one.who or "dashboard", QUIET),
-            (one.text, ""),
+            (shorten(one.text.removeprefix(f"{one.what}: "), room, look.glyphs.ellipsis), ""),
         ]
         lines.append(row(cells, table, look, marked=key_of(one) == place.key))
     lines.extend(blank(look) for _ in range(height - len(lines)))

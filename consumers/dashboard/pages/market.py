@@ -65,7 +65,7 @@ def _facts(state: State, market: MarketLine, look: Look) -> list[Cell]:
 def _quote_columns(look: Look) -> tuple[Column, ...]:
     wide = look.width >= _WIDE
     return (
-        Column("outcome", 0),
+        Column("outcome", 0, most=48),
         Column("bid", 8),
         Column("  size", 13),
         Column("ask", 8),

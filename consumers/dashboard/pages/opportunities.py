@@ -21,7 +21,7 @@ from consumers.dashboard.pages.cells import (
     line,
     row,
 )
-from consumers.dashboard.pages.figures import size, span
+from consumers.dashboard.pages.figures import cents, size, span
 from consumers.dashboard.plain import shorten
 from consumers.dashboard.state import State
 from consumers.dashboard.ui import Ui
@@ -39,12 +39,12 @@ def columns(width: int) -> tuple[Column, ...]:
     return (
         Column("", 6),
         Column("kind", 12),
-        Column("event", 0, weight=3),
-        *([Column("legs", 0, weight=4)] if wide else [Column("legs", 4, right=True)]),
-        Column("net", 9, right=True),
-        Column("bps", 6, right=True),
+        Column("event", 0, weight=3, most=60),
+        *([Column("legs", 0, weight=4, most=120)] if wide else [Column("legs", 4, right=True)]),
+        Column("net $", 8, right=True),
+        Column("bps", 7, right=True),
         Column("size", 5, right=True),
-        Column("age", 5, right=True),
+        Column("lasts", 5, right=True),
         *([Column("guarantee", 24 if width >= 160 else 11)] if wide else [Column("guarantee", 10)]),
     )
 
@@ -126,7 +126,7 @@ def _cells(state: State, one: Opportunity, look: Look) -> list[Cell]:
         (priced.kind, plainly),
         (_event(state, priced), plainly),
         (names if wide else str(len(priced.legs)), QUIET),
-        (priced.net, f"bold {GOOD}" if is_open else QUIET),
+        (cents(priced.net), f"bold {GOOD}" if is_open else QUIET),
         (priced.bps, plainly),
         (size(priced.size) if priced.size else "", plainly),
         (_lasted(age_ms), plainly),
