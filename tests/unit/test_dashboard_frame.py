@@ -138,6 +138,13 @@ def test_groups_fit_their_screen_with_their_dead_letters() -> None:
     assert "no member is heard" in frame(state, ui, look()).text
 
 
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_what_it_is_sorted_by_is_shown(width: int) -> None:
+    for sort, title in (("volume", "vol 24h"), ("age", "age"), ("spread", "spread"), ("name", "market")):
+        head = frame(shared_state(), Ui(sort=sort), look(width)).text.splitlines()[4]
+        assert f"{title}▼" in head
+
+
 def test_inside_a_gap_no_price_is_shown() -> None:
     text = frame(shared_state(), Ui(), look()).text
     (line,) = (one for one in text.splitlines() if "stale" in one and "gap:" in one)

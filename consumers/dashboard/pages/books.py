@@ -9,6 +9,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
+from consumers.dashboard.choices import Sort
 from consumers.dashboard.pages.cells import (
     BAD,
     GOOD,
@@ -53,19 +54,28 @@ class Shape:
 
     trades: bool
     rates: bool
+    age: bool
+    volume: bool
     event: bool
 
 
 @lru_cache(64)
-def shape_of(width: int) -> Shape:
-    """By the columns of the screen."""
-    return Shape(trades=width >= 100, rates=width >= 112, event=width >= 160)
+def shape_of(width: int, sort: Sort) -> Shape:
+    """By the columns of the screen; what the list is sorted by takes the place of something else."""
+    wide, by_volume = width >= 160, sort == "volume"
+    return Shape(
+        trades=width >= 100,
+        rates=width >= 112 and (wide or not by_volume),
+        age=width >= 112 or not by_volume,
+        volume=wide or by_volume,
+        event=wide,
+    )
 
 
 @lru_cache(64)
-def columns(width: int) -> tuple[Column, ...]:
+def columns(width: int, sort: Sort) -> tuple[Column, ...]:
     """More of them, and wider ones, the more room there is."""
-    shape = shape_of(width)
+    shape = shape_of(width, sort)
     side = _side_width(shape)
     made = [
         Column("market", 0, weight=3, most=90),
@@ -73,11 +83,11 @@ def columns(width: int) -> tuple[Column, ...]:
         Column("outcome" if shape.trades else "out", 12 if shape.event else 8 if shape.trades else 4),
         Column(_over_side("bid", shape), side),
         Column(_over_side("ask", shape), side),
-        Column("spread", 6),
+        Column("spread", 7),
         *([Column("last", 7)] if shape.trades else []),
         *([Column("/s", 5, right=True)] if shape.rates else []),
-        Column("age", 5, right=True),
-        *([Column("vol 24h", 7, right=True)] if shape.event else []),
+        *([Column("age", 5, right=True)] if shape.age else []),
+        *([Column("vol 24h", 8, right=True)] if shape.volume else []),
         *([Column("match", 5, right=True)] if shape.trades else []),
     ]
     return tuple(made)
@@ -93,7 +103,7 @@ def _side_width(shape: Shape) -> int:
 
 def books(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     """The visible part of the list."""
-    table = columns(look.width)
+    table = columns(look.width, ui.sort)
     rows = height - TITLE_LINES
     if not state.order:
         return [head(table, look), *_nothing(state, ui, look, rows)]
@@ -102,7 +112,9 @@ def books(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     lines = [head(table, look, _SORTED_TITLES[ui.sort])]
     for one in state.order[place.top : place.top + rows]:
         if one in state.markets:
-            lines.append(row(_cells(state, one, look), table, look, marked=one == place.key, faded=faded))
+            lines.append(
+                row(_cells(state, one, ui.sort, look), table, look, marked=one == place.key, faded=faded)
+            )
     lines.extend(blank(look) for _ in range(height - len(lines)))
     return lines
 
@@ -124,14 +136,14 @@ def _nothing(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     return centred(said, look, height)
 
 
-def _cells(state: State, one: str, look: Look) -> list[Cell]:
+def _cells(state: State, one: str, sort: Sort, look: Look) -> list[Cell]:
     market, view = state.markets[one], state.views.get(one)
     counted = state.counted.get(one)
-    shape = shape_of(look.width)
+    shape = shape_of(look.width, sort)
     quote = view.quotes[0] if view is not None else None
     over = market.state != "open" or bool(quote and quote.resolved)
     rate = state.activity.rate(one)
-    room = widths_of(columns(look.width), look.width - 2)[0]
+    room = widths_of(columns(look.width, sort), look.width - 2)[0]
     cells: list[Cell] = [(shorten(market.question, room, look.glyphs.ellipsis), QUIET if over else "")]
     if shape.event:
         cells.append((market.event if market.event != market.question else "", QUIET))
@@ -143,8 +155,9 @@ def _cells(state: State, one: str, look: Look) -> list[Cell]:
         cells.append(last_trade(quote, look))
     if shape.rates:
         cells.append((per_s(rate), QUIET if rate < 0.05 else ""))
-    cells.append((_age(state, one, view, look), QUIET))
-    if shape.event:
+    if shape.age:
+        cells.append((_age(state, one, view, look), QUIET))
+    if shape.volume:
         cells.append((dollars(market.volume_24h), QUIET))
     if shape.trades:
         cells.append(match_rate(counted))

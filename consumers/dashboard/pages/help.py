@@ -21,10 +21,10 @@ _KEYS: Final = (
     ("q ctrl-c", "leave"),
 )
 _WORDS: Final = (
-    ("LIVE", "every token is live, every partition has a writer, Redis answers"),
+    ("LIVE", "tokens are live, partitions are written, Redis answers"),
     ("DEGRADED", "some of it is not: the first line says what, and what to do"),
     ("DOWN", "nothing new arrives; what is shown is old"),
-    ("gap", "updates may be missing: no price is shown until the next one"),
+    ("gap", "updates may be missing: no price until the next one"),
     ("Yes!", "the other outcome of this market is in a gap"),
 )
 
