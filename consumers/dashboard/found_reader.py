@@ -31,6 +31,11 @@ class FoundReader:
         """Begins anew."""
         self._positions.clear()
 
+    @property
+    def begins(self) -> bool:
+        """Whether nothing was read yet, or all of it is read again."""
+        return not self._positions
+
     async def read(self, partitions: int, now_ms: int) -> list[Found]:
         """Entries that are new since last time, by id."""
         numbers = {self._keys.opportunities(one).encode(): one for one in range(partitions)}

@@ -96,8 +96,10 @@ class DashboardReader:
         if self._due("_streams_ms", STREAMS_EVERY_MS, now_ms) or turned:
             pages = await self._streams.read(wish, self.markets)
         found: Sequence[Found] = ()
+        found_anew = False
         engine: EngineWord | None = None
         if wish.opportunities and (slow or turned):
+            found_anew = self._found.begins
             found = await self._found.read(self._partitions or DEFAULT_PARTITIONS, now_ms)
             engine = await self._found.engine()
         groups: Sequence[GroupLine] | None = None
@@ -114,6 +116,7 @@ class DashboardReader:
             catalog=self._catalog.changes,
             pages=pages,
             found=found,
+            found_anew=found_anew,
             engine=engine,
             groups=groups,
         )

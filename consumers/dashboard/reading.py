@@ -87,6 +87,7 @@ class Reading:
         catalog: how often the catalog was read anew; another number: it changed.
         pages: entries of markets on the screen.
         found: new entries of the opportunity streams.
+        found_anew: whether they are all there are of the last hour, whatever was read before.
         engine: who writes them.
         groups: consumer groups.
     """
@@ -100,5 +101,6 @@ class Reading:
     catalog: int = 0
     pages: Sequence[Page] = field(default_factory=tuple)
     found: Sequence[Found] = field(default_factory=tuple)
+    found_anew: bool = False
     engine: EngineWord | None = None
     groups: Sequence[GroupLine] | None = None

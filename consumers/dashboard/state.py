@@ -114,6 +114,8 @@ class State:
         self._opened = opened
         for page in reading.pages:
             self._take_page(page, reading.at_ms)
+        if reading.found_anew:
+            self.opportunities = Opportunities()
         self.opportunities.take(reading.found)
         self.engine = reading.engine or self.engine
         if reading.groups is not None:

@@ -274,7 +274,10 @@ async def test_it_goes_on_after_redis_was_away(
 ) -> None:
     writer.top(writer.markets[0], bid="0.1")
     speak(writer, watched.clock.ms)
-    await watched.look(follow=watched.ids(0))
+    for number, action in enumerate(("open", "close", "open")):
+        fields = {"action": action, "basket": "b1", "legs": "[]"}
+        writer.client.xadd(writer.keys.opportunities(3), fields, id=f"{watched.clock.ms + number}-1")
+    await watched.look(follow=watched.ids(0), opportunities=True)
     server.kill9()
     with pytest.raises(RedisError):
         await watched.look(follow=watched.ids(0))
@@ -283,6 +286,11 @@ async def test_it_goes_on_after_redis_was_away(
     writer.top(writer.markets[0], bid="0.2")
     await watched.look(follow=watched.ids(0))
     assert watched.bid(0) == "0.2"
+    await watched.look(2_500, opportunities=True)
+    await watched.look(1_000, opportunities=True)
+    known = watched.state.opportunities
+    assert known.seen == 3, "it was read anew"
+    assert (len(known.open), len(known.closed)) == (1, 1)
 
 
 async def test_few_commands(watched: Watched, writer: StreamWriter) -> None:
