@@ -48,8 +48,8 @@ import sys
 from bookstream import Message, run_group
 
 def handle(item):
-    if isinstance(item, Message) and item.kind == "trade" and float(item.entry.bid_size or 0) > 5_000:
-        raise ValueError("a trade of more than 5,000 shares: refused")
+    if isinstance(item, Message) and item.kind == "trade" and float(item.entry.bid_size or 0) > 15_000:
+        raise ValueError("more than 15,000 shares")
 
 run_group("research", handle, member=sys.argv[1])
 """
@@ -118,8 +118,10 @@ async def _until(app: App, shows: Callable[[App], bool], name: str) -> None:
 
 
 @contextmanager
-def _running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True) as process:
+def _running(*arguments: str, quiet: bool = False) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, *arguments]
+    stderr = subprocess.DEVNULL if quiet else None
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
         try:
             yield process
         finally:
@@ -144,7 +146,7 @@ def _start(stack: ExitStack, folder: Path) -> None:
     stack.enter_context(_running("-m", "bookstream", "worker", "--worker-id", "alpha-1"))
     stack.enter_context(_running("-m", "bookstream", "arbitrage"))
     for member in ("m1", "m2"):
-        stack.enter_context(_running("-c", READER, member))
+        stack.enter_context(_running("-c", READER, member, quiet=True))
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -308,3 +309,29 @@ async def test_few_commands(watched: Watched, writer: StreamWriter) -> None:
             await watched.look(250, follow=watched.ids(0, 1, 2), opportunities=True)
     own = 10 * 2 + 1
     assert (processed() - before - own) / 10 < 15
+
+
+async def test_few_commands_for_many_groups_and_streams(
+    session: RedisSession, server: PrivateRedis, writer: StreamWriter
+) -> None:
+    writer.client.flushall()
+    many = StreamWriter(writer.client, "demo:", count=1)
+    for number in range(80):
+        market = replace(many.markets[0], condition_id=f"0x{number:064x}")
+        many.list_market(market)
+        many.top(market)
+        for name in ("one", "two", "three"):
+            many.client.xgroup_create(many.key(market), name, id="0")
+    watched = Watched(session, many)
+    reading = await watched.look(groups=True)
+    assert [one.looked for one in reading.groups or ()] == [15] * 3
+
+    def processed() -> int:
+        return int(many.client.info("stats")["total_commands_processed"])
+
+    before = processed()
+    for _ in range(6):
+        for _ in range(4):
+            reading = await watched.look(250, groups=True)
+    assert (processed() - before - 1) / 6 < 50
+    assert [(one.looked, one.lag, one.streams) for one in reading.groups or ()] == [(81, 80, 81)] * 3

@@ -21,7 +21,7 @@ from consumers.dashboard.pages.cells import (
     line,
     row,
 )
-from consumers.dashboard.pages.figures import cents, size, span
+from consumers.dashboard.pages.figures import NOTHING, cents, size, span
 from consumers.dashboard.plain import shorten
 from consumers.dashboard.state import State
 from consumers.dashboard.ui import Ui
@@ -158,7 +158,7 @@ def _legs(state: State, one: Opportunity, look: Look, height: int) -> list[Line]
     for at, leg in enumerate(shown):
         more = len(priced.legs) - len(shown) if at == height - 2 else 0
         amount = size(leg.size) if leg.size else ""
-        text = f" buy {amount:>5} x {leg.price:<7} {_leg_name(state, leg.market, leg.outcome)}"
+        text = f" buy {amount:>5} x {leg.price or NOTHING:<7} {_leg_name(state, leg.market, leg.outcome)}"
         lines.append(line([(text, ""), (f"  and {more} more" if more else "", QUIET)], look))
     return lines
 
@@ -175,6 +175,5 @@ def _short_name(state: State, leg: Leg, look: Look) -> str:
     known = state.markets.get(leg.market)
     if known is None or leg.outcome is None:
         return leg.market[:12]
-    return (
-        f"{known.outcomes[leg.outcome]} {shorten(known.title, _LEG_CELLS, look.glyphs.ellipsis)} {leg.price}"
-    )
+    name = f"{known.outcomes[leg.outcome]} {shorten(known.title, _LEG_CELLS, look.glyphs.ellipsis)}"
+    return f"{name} {leg.price or NOTHING}"
