@@ -88,7 +88,7 @@ def groups(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     place, room = ui.place, list_height(state, height)
     for key, group, member in listed[place.top : place.top + room]:
         made = _sums(group, state, look) if member is None else _member(member, state, look)
-        lines.append(row(made, table, look, marked=key == place.key))
+        lines.append(row(made, table, look, marked=key == place.key, faded=bool(state.away)))
     first = listed[0][1]
     if first.looked < first.streams and len(lines) < TITLE_LINES + room:
         so_far = f"  lag and pending: of {first.looked:,} of {first.streams:,} streams so far"
