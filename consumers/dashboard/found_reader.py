@@ -26,10 +26,13 @@ class FoundReader:
         self._client = client
         self._keys = keys
         self._positions: dict[bytes, str | bytes] = {}
+        self._written: int | None = None
+        self._asked = 0
 
     def forget(self) -> None:
         """Begins anew."""
         self._positions.clear()
+        self._written = None
 
     @property
     def begins(self) -> bool:
@@ -47,17 +50,20 @@ class FoundReader:
             pages = cast(Sequence[tuple[bytes, Sequence[tuple[bytes, Mapping[bytes, bytes]]]]], reply or ())
             for key, raw in pages:
                 self._positions[key] = raw[-1][0]
+                self._written = numbers[key]
                 parsed = (parse_found(one, numbers[key], fields) for one, fields in raw)
                 found.extend(one for one in parsed if one is not None)
             if not any(len(raw) >= _READ for _, raw in pages):
                 break
         return sorted(found, key=lambda one: (one.id, one.partition))
 
-    async def engine(self) -> EngineWord:
+    async def engine(self, partitions: int) -> EngineWord:
         """Who writes. A member of the engine's group that stopped in good order is off its list."""
-        # One group writes all partitions, and a clock entry is enough for a state.
-        group = cast(bytes | None, await self._client.hget(self._keys.arbitrage(0), "group"))
+        # One group writes all partitions. Where something was found it has left its name; else one is asked a time.
+        asked = self._asked if self._written is None else self._written
+        group = cast(bytes | None, await self._client.hget(self._keys.arbitrage(asked), "group"))
         if group is None:
+            self._asked = (self._asked + 1) % partitions
             return EngineWord()
         name = group.decode(errors="replace")
         newest = await self._client.zrange(self._keys.group(name), 0, 0, desc=True, withscores=True)

@@ -100,8 +100,9 @@ class DashboardReader:
         engine: EngineWord | None = None
         if wish.opportunities and (slow or turned):
             found_anew = self._found.begins
-            found = await self._found.read(self._partitions or DEFAULT_PARTITIONS, now_ms)
-            engine = await self._found.engine()
+            partitions = self._partitions or DEFAULT_PARTITIONS
+            found = await self._found.read(partitions, now_ms)
+            engine = await self._found.engine(partitions)
         groups: Sequence[GroupLine] | None = None
         if wish.groups and (slow or turned):
             groups = await self._groups.read(self.markets)

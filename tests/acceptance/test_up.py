@@ -267,6 +267,24 @@ async def test_keys_work_in_the_live_view_and_q_ends_the_run(folder: Path) -> No
     await run.nothing_left()
 
 
+async def test_the_view_shows_what_the_engine_finds_and_who_reads(folder: Path) -> None:
+    run = Run(folder, "--markets", "40", "--edges", "120")
+    async with terminal(run) as screen:
+        await screen.until_shown("every token is live")
+        screen.press("3")
+        await screen.until_shown(
+            r"open +(trio|reverse-trio|ladder|negrisk-\w+|complement) ", r"buy +[\d,.k]+ x 0\."
+        )
+        assert not screen.shows("no engine")
+        screen.press("4")
+        await screen.until_shown(r"arbitrage +\S+-\d+-\w+ +64 ")
+        await screen.until(lambda: not screen.shows("streams so far"), "the lag in all streams")
+        screen.press("q")
+        assert await screen.end() in (0, 130)
+        await screen.until_shown(r"[1-9]\d* opportunities, ")
+    await run.nothing_left()
+
+
 async def test_a_terminal_without_a_screen_gets_lines(folder: Path) -> None:
     run = Run(folder, "--duration-s", "7")
     async with terminal(run, TERM="dumb") as screen:

@@ -252,10 +252,14 @@ async def test_the_lag_is_counted_where_redis_does_not_know_it(
 async def test_whether_an_engine_runs_is_told(watched: Watched, writer: StreamWriter) -> None:
     keys, client = writer.keys, writer.client
     assert (await watched.look(opportunities=True)).engine == EngineWord()
-    client.hset(keys.arbitrage(0), "group", "arb")
+    client.hset(keys.arbitrage(1), "group", "arb")
     assert (await watched.look(1_000, opportunities=True)).engine == EngineWord("arb", 0)
     client.zadd(keys.group("arb"), {"old": 7_000, "new": 9_000})
     assert (await watched.look(1_000, opportunities=True)).engine == EngineWord("arb", 9_000)
+    client.hset(keys.arbitrage(5), "group", "other")
+    found = {"action": "open", "basket": "b1", "legs": "[]"}
+    client.xadd(keys.opportunities(5), found, id=f"{watched.clock.ms}-1")
+    assert (await watched.look(1_000, opportunities=True)).engine == EngineWord("other", 0)
 
 
 async def test_nothing_at_all_is_an_empty_picture(watched: Watched, writer: StreamWriter) -> None:
