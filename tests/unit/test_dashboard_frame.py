@@ -138,7 +138,7 @@ def test_groups_fit_their_screen_with_their_dead_letters() -> None:
         assert "no price in row 4" in made.text
         assert "host-9" in made.text
     state.take(reading(groups=group("gone", 0, lag=5)), lines())
-    assert "no member is heard" in frame(state, ui, look()).text
+    assert "none is heard" in frame(state, ui, look()).text
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 200])

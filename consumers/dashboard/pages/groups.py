@@ -132,7 +132,7 @@ def _dead(state: State, look: Look) -> list[Line]:
 
 def _sums(group: GroupLine, state: State, look: Look) -> list[Cell]:
     number = len(group.members)
-    who = group.members[0].member if number == 1 else f"{number} members" if number else "no member is heard"
+    who = group.members[0].member if number == 1 else f"{number} members" if number else "none is heard"
     return [
         (group.group, "bold"),
         (who, "" if number else WARN if group.lag else QUIET),
