@@ -48,8 +48,8 @@ import sys
 from bookstream import Message, run_group
 
 def handle(item):
-    if isinstance(item, Message) and item.kind == "trade" and float(item.entry.bid_size or 0) > 15_000:
-        raise ValueError("more than 15,000 shares")
+    if isinstance(item, Message) and item.kind == "trade" and float(item.entry.bid_size or 0) > 8_000:
+        raise ValueError("more than 8,000 shares")
 
 run_group("research", handle, member=sys.argv[1])
 """
@@ -79,24 +79,25 @@ async def _pictures() -> dict[str, str]:
             for name, ui in _pages(app).items():
                 app.ui = ui
                 await _watch(app, 8)
-                await _until(app, _SHOWS.get(name, _nothing_more), name)
+                await _until(app, _SHOWS.get(name, _is_live), name)
                 made[name] = svg(app.picture(), WIDTH, f"bookstream dashboard: {name}")
         finally:
             await end_tasks({reading})
     return made
 
 
-def _nothing_more(app: App) -> bool:
+def _is_live(app: App) -> bool:
     return app.state.health(app.look().wall_ms).word == "LIVE"
 
 
 def _is_open(app: App) -> bool:
-    return _nothing_more(app) and len(app.state.opportunities.open) >= 2
+    return _is_live(app) and len(app.state.opportunities.open) >= 2
 
 
 def _has_read(app: App) -> bool:
     groups = app.state.groups or ()
-    return _nothing_more(app) and len(groups) == 2 and groups[0].looked == groups[0].streams
+    known = len(groups) == 2 and groups[0].looked == groups[0].streams
+    return _is_live(app) and known and any(one.dead for one in groups)
 
 
 _SHOWS: Final[Mapping[str, Callable[[App], bool]]] = {"opportunities": _is_open, "groups": _has_read}
