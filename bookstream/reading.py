@@ -12,6 +12,7 @@ from bookstream.running import run_body
 from marketdata.errors import SettingsError
 from marketdata.groups import Group
 from marketdata.groups.attempts import Handler
+from marketdata.groups.serving import serve
 from marketdata.settings import RedisSettings
 
 
@@ -46,20 +47,12 @@ def run_group(
         said = "; ".join(one["msg"] for one in error.errors(include_input=False))
         raise SettingsError(f"group {name}: {said}") from None
 
+    where, prefix = settings.redis_url, settings.key_prefix
+    group = Group(name, redis_url=where, key_prefix=prefix, member=member)
+
     async def body(stop: asyncio.Event) -> int:
-        where, prefix = settings.redis_url, settings.key_prefix
-        async with Group(name, redis_url=where, key_prefix=prefix, member=member) as group:
-            stopper = asyncio.create_task(_stop_at(stop, group))
-            try:
-                await group.run(handler, once=once)
-            finally:
-                stopper.cancel()
+        await serve(group, stop, lambda: group.run(handler, once=once))
         return 0
 
     if code := run_body(body, stops_itself=True):
         sys.exit(code)
-
-
-async def _stop_at(stop: asyncio.Event, group: Group) -> None:
-    await stop.wait()
-    group.stop()

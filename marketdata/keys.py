@@ -84,6 +84,10 @@ class Keys:
         """String (JSON): what a member of a group says of itself, expiring."""
         return f"{self.prefix}group:{group}:{member}"
 
+    def role(self, group: str) -> str:
+        """Hash: the program that a group belongs to, and the settings that all its members must have."""
+        return f"{self.prefix}role:{group}"
+
     def requeue(self, partition: int, group: str) -> str:
         """Stream: dead letters that the group is to handle once more."""
         return f"{self.prefix}requeue:{{{partition:02d}}}:{group}"

@@ -196,6 +196,11 @@ class Engine:
                 self.dirty_legs.add(leg)
                 self._later(self.ground.reckon(leg))
 
+    def lost_all(self) -> None:
+        """Entries of any market may have gone by unseen."""
+        for condition_id in self.ground.pairs:
+            self.lost(condition_id)
+
     def restored(self, openings: Sequence[tuple[Basket, Opening]]) -> None:
         """Goes on from a past whose other parts were put back into the public attributes."""
         self._form()

@@ -12,7 +12,7 @@ from consumers.arbitrage.engine import Engine, Found
 from consumers.arbitrage.evaluate import Limits
 from consumers.arbitrage.feed import feed
 from consumers.arbitrage.legs import NEVER
-from consumers.arbitrage.state import changes_of, restored
+from consumers.arbitrage.state import GROUP_HANDLED, HANDLED, changes_of, restored
 from consumers.arbitrage.terms import Terms, renewed
 from consumers.catalog.overrides import Overrides
 from consumers.catalog.sets import terms_in_force
@@ -28,6 +28,7 @@ OPPORTUNITIES_KEPT: Final = 100_000
 _OVER: Final = ("closed", "resolved")
 
 Command = tuple[str | bytes | int, ...]
+Told = Callable[[int, list[Found], list[int]], None]
 
 
 class PartitionEngine:
@@ -37,7 +38,9 @@ class PartitionEngine:
         client: for reading; what is written goes through the batch.
         patience: what asks again while Redis is away.
         number: the partition.
-        told: called with what a batch found, after it is committed.
+        told: called with the number of entries of a batch, what it found, and for each of these when the entry that
+            caused it was received (Unix microseconds); after it is committed.
+        log: gets one line where entries went by unseen.
     """
 
     def __init__(
@@ -50,7 +53,8 @@ class PartitionEngine:
         directory: Directory,
         limits: Limits,
         overrides: Overrides,
-        told: Callable[[int, list[Found]], None],
+        told: Told,
+        log: Callable[[str], None],
     ) -> None:
         self._client = client
         self._ask = patience.ask
@@ -61,6 +65,7 @@ class PartitionEngine:
         self._limits = limits
         self._overrides = overrides
         self._told = told
+        self._log = log
         self._state_key = keys.arbitrage(number)
         self._engine: Engine | None = None
         self._record: Record | None = None
@@ -87,11 +92,12 @@ class PartitionEngine:
             for notice in batch.items:
                 if isinstance(notice, Lost):
                     engine.lost(notice.stream.rpartition(":")[2])
-            await batch.commit()
+            await batch.commit([] if self._begins_anew else self._group_moves(batch))
             self._engine = engine
             return
         commands, adopted = await self._ask(lambda: self._adopt_newest(engine))
         found: list[Found] = []
+        received_us: list[int] = []
         entries = 0
         for item in batch.items:
             if isinstance(item, Lost):
@@ -106,14 +112,21 @@ class PartitionEngine:
             if isinstance(item, Clock):
                 found += engine.clock(item.id)
             else:
-                found += feed(engine, item.id, item.condition_id, item.entry)
-        await batch.commit([*commands, *self._commands(engine, found, adopted=adopted)])
+                new = feed(engine, item.id, item.condition_id, item.entry)
+                if new:
+                    found += new
+                    received_us += [item.entry.recv_us] * len(new)
+        commands += self._commands(engine, found, adopted=adopted)
+        await batch.commit([*commands, *self._group_moves(batch)])
         self._engine = engine
         self._begins_anew = False
-        self._told(entries, found)
+        self._told(entries, found, received_us)
 
     async def _load(self) -> Engine:
-        fields: Any = await self._client.hgetall(self._state_key)
+        async with self._client.pipeline(transaction=True) as pipe:
+            pipe.hgetall(self._state_key)
+            pipe.hget(self._keys.lease(self._number, self._group), "handled")
+            fields, group_handled = await pipe.execute()
         owner = fields.get(b"group", self._group.encode()).decode(errors="replace")
         if owner != self._group:
             raise SettingsError(
@@ -126,9 +139,29 @@ class PartitionEngine:
             # The state went away, what was found is still there: equal entries find it again, under the same ids.
             newest: Any = await self._client.xrevrange(self._keys.opportunities(self._number), count=1)
             self._told_before = EntryId.parse(newest[0][0]) if newest else NEVER
+        if group_handled is not None:
+            self._compare(engine, fields, group_handled.decode())
         self._record = await self._find_record(engine)
         self._seen_revision = ""
         return engine
+
+    def _compare(self, engine: Engine, fields: Mapping[bytes, bytes], group_handled: str) -> None:
+        """Where the group has come further than this state, somebody else took its entries."""
+        where = f"partition {self._number}: group {self._group} has handled it up to {group_handled}"
+        if self._begins_anew:
+            self._log(f"{where}, and no state of an engine is kept; it begins there, without any price")
+            return
+        seen = fields.get(GROUP_HANDLED.encode(), fields[HANDLED.encode()]).decode()
+        if EntryId.parse(group_handled) > EntryId.parse(seen):
+            engine.lost_all()
+            self._log(
+                f"{where}, the engine saw it up to {seen}: another reader took what lies between, so no price counts"
+                " until its token's next top; a replay of these streams will find other opportunities"
+            )
+
+    def _group_moves(self, batch: Batch) -> list[Command]:
+        at = batch.handled_id
+        return [] if at is None else [("HSET", self._state_key, GROUP_HANDLED, str(at))]
 
     async def _find_record(self, engine: Engine) -> Record | None:
         """The adoptions of the engine that saw the original of these streams."""

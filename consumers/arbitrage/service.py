@@ -5,46 +5,32 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-from collections.abc import Sequence
 from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from consumers.arbitrage.engine import Found
 from consumers.arbitrage.partition import PartitionEngine
 from consumers.arbitrage.report import report
 from consumers.arbitrage.settings import ArbitrageSettings
-from consumers.catalog.overrides import read_overrides
+from consumers.arbitrage.tally import Tally
+from consumers.catalog.overrides import Overrides, read_overrides
 from consumers.replay.patience import Patience
 from marketdata.errors import RedisAwayError, RedisRefusedError
-from marketdata.groups import BatchHandler, Group, Partition
+from marketdata.groups import BatchHandler, Group, Partition, Role
+from marketdata.groups.serving import serve
+
+PROGRAM: Final = "bookstream arbitrage"
 
 ALLOCATIONS_A_COLLECTION: Final = 20_000
 """A batch makes thousands of small objects that die with it; looking for rings among them every 700 cost a fifth."""
-
-
-class Tally:
-    """What this run handled.
-
-    Attributes:
-        entries, opened: how many.
-    """
-
-    def __init__(self) -> None:
-        self.entries = 0
-        self.opened = 0
-
-    def add(self, entries: int, found: Sequence[Found]) -> None:
-        """Counts a batch."""
-        self.entries += entries
-        self.opened += sum(one.opportunity.action == "open" for one in found)
 
 
 async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
     """Finds opportunities until `stop` is set or, with --once, all that is there was handled; returns 0.
 
     Raises:
-        SettingsError: a name or a file of corrections that cannot be used, or engines of another group write here.
+        SettingsError: a name or a file of corrections that cannot be used, engines of another group write here,
+            or others of this group have other settings.
         ContractError: this Redis holds streams of another contract.
         GroupError: handling failed again and again.
         RedisAwayError: Redis stayed away while something had to be read.
@@ -61,8 +47,10 @@ async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
         key_prefix=settings.key_prefix,
         member=settings.member or None,
         log=_say,
+        role=Role(PROGRAM, settings.shaping(overrides.digest)),
     )
-    async with group:
+
+    async def body() -> None:
         patience = Patience(group.session, log=_say)
 
         async def opened(partition: Partition) -> BatchHandler:
@@ -76,12 +64,13 @@ async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
                 limits=settings.limits,
                 overrides=overrides,
                 told=tally.add,
+                log=_say,
             )
 
-        stopping = asyncio.create_task(_stop_with(stop, group))
         try:
             await patience.ask(lambda: _warn_of_half_a_copy(group))
-            await group.run_partitions(opened, clocks=True, once=settings.once)
+            await patience.ask(lambda: _warn_of_unused(group, overrides))
+            await group.run_partitions(opened, clocks=True, once=settings.once, facts=tally.facts)
         except RedisError as error:
             raise RedisRefusedError(
                 f"Redis refuses a command ({error}); nothing of that batch was kept"
@@ -90,16 +79,10 @@ async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
             raise RedisAwayError(
                 f"{str(error).partition(';')[0]}; what was committed is kept, started again it goes on from there"
             ) from None
-        finally:
-            stopping.cancel()
-            await asyncio.wait({stopping})
+
+    await serve(group, stop, body)
     _say(f"{tally.entries} entries handled, {tally.opened} opportunities opened")
     return 0
-
-
-async def _stop_with(stop: asyncio.Event, group: Group) -> None:
-    await stop.wait()
-    group.stop()
 
 
 async def _warn_of_half_a_copy(group: Group) -> None:
@@ -107,6 +90,13 @@ async def _warn_of_half_a_copy(group: Group) -> None:
     state: Any = await group.client.hget(marker, "state")
     if state is not None and state != b"done":
         _say(f"{marker} says {state.decode(errors='replace')[:20]!r}: these streams are not the whole copy")
+
+
+async def _warn_of_unused(group: Group, overrides: Overrides) -> None:
+    if overrides.digest:
+        await group.directory.look()
+        for name in overrides.unused(group.directory.markets.values()):
+            _say(f"CATALOG_OVERRIDES names {name[:80]!r}, which no market or event of the catalog has so far")
 
 
 def _say(line: str) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from consumers.arbitrage.evaluate import Limits
 from consumers.catalog.settings import OverridesSettings
+from marketdata.decimals import from_micros
 from marketdata.settings import RedisSettings, argument, setting
 from marketdata.times import WAYS_TO_SAY_WHEN
 from marketdata.when import When
@@ -52,6 +53,20 @@ class ArbitrageLimits(OverridesSettings):
             Decimal(str(self.arb_min_profit_abs)),
             self.arb_cooldown_ms,
             self.arb_max_leg_age_ms,
+        )
+
+    def shaping(self, digest: str) -> str:
+        """All that shapes what is found, in one line; engines of one group must agree in it.
+
+        Args:
+            digest: of the corrections; empty where there are none.
+        """
+        limits = self.limits
+        return (
+            f"ARB_MIN_PROFIT_BPS {from_micros(limits.min_bps_micros)},"
+            f" ARB_MIN_PROFIT_ABS {from_micros(limits.min_net_micros)},"
+            f" ARB_COOLDOWN_MS {limits.cooldown_ms}, ARB_MAX_LEG_AGE_MS {limits.max_leg_age_ms},"
+            f" CATALOG_OVERRIDES {digest or 'none'}"
         )
 
 

@@ -1,6 +1,7 @@
 """What is kept of an engine between two runs: the fields of the hash `arbitrage:{P}`. Pure.
 
     handled, clock     id of the last entry; ms of the last clock entry
+    group_handled      up to which id the group was then, by its lease: an entry that nobody can read moves only this
     catalog, terms     the revision in force, and the terms of its markets as JSON
     l:TOKEN            a leg: ask, size, gap, id of its top, ms when last seen, ms until torn
     m:CONDITION_ID     how a market ended
@@ -28,6 +29,7 @@ from marketdata.entries import EntryId
 from marketdata.errors import BookstreamError, EntryError
 
 HANDLED: Final = "handled"
+GROUP_HANDLED: Final = "group_handled"
 _ENDS: Final = {"0": 0, "1": 1, "split": "split"}
 
 

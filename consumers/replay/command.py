@@ -23,6 +23,7 @@ from consumers.replay.sinks import JsonLines, Sink
 from consumers.replay.sources import GroupSource, RangeSource, Source
 from marketdata.clock import now_ms
 from marketdata.errors import RedisRefusedError, ReplayError
+from marketdata.groups.role import check_any_reader
 from marketdata.keys import Keys
 from marketdata.redis_url import RedisSession, redis_session
 
@@ -61,6 +62,8 @@ async def _replay(
     if settings.group is None:
         source = RangeSource(session.client, patience, chosen, settings.read_size)
     else:
+        name = settings.group
+        await patience.ask(lambda: check_any_reader(session.client, keys, name))
         group = Group(session.client, settings.group)
         hold = Hold(session.client, keys, settings.group, _say)
         source = GroupSource(group, hold, patience, chosen, settings.read_size, _say)

@@ -7,6 +7,7 @@ from marketdata.groups.batch import Batch, Item
 from marketdata.groups.directory import Directory
 from marketdata.groups.group import Group
 from marketdata.groups.messages import Clock, Lost, Message, Notice, Silent
+from marketdata.groups.role import Role
 from marketdata.groups.tenure import BatchHandler, Partition
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "Message",
     "Notice",
     "Partition",
+    "Role",
     "Silent",
 ]

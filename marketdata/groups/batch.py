@@ -85,6 +85,11 @@ class Batch:
         return self._raws[-1][1].id if self._raws else None
 
     @property
+    def handled_id(self) -> EntryId | None:
+        """What the lease's `handled` becomes once all of this is committed; None: it stays."""
+        return self._raws[-1][1].id if self._raws and self._raws[-1][1].key != self._requeue else None
+
+    @property
     def is_done(self) -> bool:
         """Whether all of it is committed."""
         return self._committed >= len(self.items)

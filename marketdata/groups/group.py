@@ -23,6 +23,7 @@ from marketdata.groups.directory import Directory
 from marketdata.groups.gate import Gate
 from marketdata.groups.membership import Membership, new_member_name
 from marketdata.groups.reading import PartitionReading
+from marketdata.groups.role import ANY_READER, Role
 from marketdata.groups.tenure import BatchHandler, Partition, Tenure
 from marketdata.groups.wakes import hear_wakes
 from marketdata.groups.wire import Fence, Wire, may_pass
@@ -60,6 +61,7 @@ class Group:
         lease_ttl_s: a member that died is replaced after so long. A handler that gives nobody else a turn for
             longer than this loses its partitions.
         log: gets one line for each thing that the user should know; None: to stderr.
+        role: of a program that keeps its group to itself; other readers of the group are refused.
 
     Raises:
         SettingsError: a name or URL that cannot be used.
@@ -74,6 +76,7 @@ class Group:
         member: str | None = None,
         lease_ttl_s: float = LEASE_TTL_S,
         log: Callable[[str], None] | None = None,
+        role: Role = ANY_READER,
     ) -> None:
         self.name = checked_name("group", name)
         self.member = checked_name("member", new_member_name() if member is None else member)
@@ -81,6 +84,7 @@ class Group:
         self._url = redis_url
         self._ttl_s = lease_ttl_s
         self._log = log or partial(_say, name)
+        self._role = role
         self._stopping = asyncio.Event()
         self._exits = AsyncExitStack()
         self._session: RedisSession | None = None
@@ -96,17 +100,21 @@ class Group:
         Raises:
             SettingsError, EmbeddedServerError, RedisRefusedError: Redis cannot be used.
             ContractError: its streams follow another contract.
+            SettingsError: the group belongs to a program of another kind, or with other settings.
         """
         try:
             self._session = await self._exits.enter_async_context(
                 redis_session(self._url, client_name=f"group-{self.name}", log=self._log)
             )
             await self._check_contract()
+            ttl_ms = int(self._ttl_s * 1000)
+            self._membership = Membership(self.client, self.keys, self.name, self.member, ttl_ms, self._role)
+            if before := await self._membership.enlist():
+                self._log(f"group {self.name} had other settings until now: {before}")
         except BaseException:
             await self._exits.aclose()
             raise
         self._directory = Directory(self.client, self.keys, self._log)
-        self._membership = Membership(self.client, self.keys, self.name, self.member, int(self._ttl_s * 1000))
         self._gate = Gate(
             self._session, stopping=self._stopping, on_back=self._membership.redis_was_away, log=self._log
         )
@@ -161,15 +169,21 @@ class Group:
             RedisRefusedError: Redis refuses this client.
         """
         each = EntryByEntry(handler, log=self._log, stopping=self._stopping)
-        self._facts = lambda: {"handled": each.handled, "dead": each.dead}
 
         async def opened(_: Partition) -> BatchHandler:
             return each
 
-        await self.run_partitions(opened, once=once)
+        await self.run_partitions(
+            opened, once=once, facts=lambda: {"handled": each.handled, "dead": each.dead}
+        )
 
     async def run_partitions(
-        self, opened: OpenPartition, *, clocks: bool = False, once: bool = False
+        self,
+        opened: OpenPartition,
+        *,
+        clocks: bool = False,
+        once: bool = False,
+        facts: Callable[[], dict[str, Any]] | None = None,
     ) -> None:
         """Hands out whole batches, for programs that commit them together with their own writes.
 
@@ -177,11 +191,14 @@ class Group:
             opened: called each time a partition was taken.
             clocks: whether batches hold clock entries.
             once: end when all that is there was handled.
+            facts: asked once a second what else the member's record is to say.
 
         Raises:
-            GroupError: a handler of batches failed five times running.
+            GroupError: a handler of batches failed five times running, or the group belongs to others by now.
             MemberTakenError, RedisRefusedError: see `run`.
         """
+        if facts is not None:
+            self._facts = facts
         await self._patiently(self._directory.look)
         helpers = [
             asyncio.create_task(hear_wakes(self._new_connection, self.keys, self._wake), name="wakes"),

@@ -11,8 +11,11 @@ from typing import Any, Final
 
 import orjson
 from redis.asyncio import Redis
+from redis.exceptions import WatchError
 
 from marketdata.clock import now_ms
+from marketdata.errors import GroupError, SettingsError
+from marketdata.groups.role import ANY_READER, FIELDS, Role, refusal
 from marketdata.groups.shares import share_of
 from marketdata.keys import Keys
 from marketdata.leases import Lease, Leases
@@ -38,9 +41,12 @@ class Membership:
     Args:
         name: the member's.
         ttl_ms: a member that said nothing for so long is none, and its partitions are free.
+        role: see `Role`.
     """
 
-    def __init__(self, client: Redis, keys: Keys, group: str, name: str, ttl_ms: int) -> None:
+    def __init__(
+        self, client: Redis, keys: Keys, group: str, name: str, ttl_ms: int, role: Role = ANY_READER
+    ) -> None:
         self.name = name
         self.leases = Leases(client, keys, name, ttl_ms, group)
         self.started_ms = now_ms()
@@ -50,6 +56,7 @@ class Membership:
         self._keys = keys
         self._group = group
         self._ttl_ms = ttl_ms
+        self._role = role
         self._heard_s: dict[str, float] = {}
         self._enlisted = False
         self._patient_until_s = 0.0
@@ -58,9 +65,51 @@ class Membership:
         """Others could not renew their leases either: theirs are left alone for a while, even run out ones."""
         self._patient_until_s = time.monotonic() + self._ttl_ms / 1000
 
-    async def speak(self, held: Collection[int], facts: dict[str, Any]) -> None:
-        """Says that we live, and hears who else does."""
-        record = orjson.dumps(
+    async def enlist(self) -> str:
+        """Joins, unless the group belongs to others; a program enters itself and its settings in the same step.
+
+        Returns:
+            The settings that the group had until now, where they were others; else nothing.
+
+        Raises:
+            SettingsError: it belongs to others; nothing was read.
+        """
+        key = self._keys.role(self._group)
+        async with self._client.pipeline(transaction=True) as pipe:
+            while True:
+                await pipe.watch(key)
+                found = Role.of(await pipe.hmget(key, FIELDS))
+                others = await self._live_others() if self._role.program else set()
+                if why := refusal(self._group, self._role, found, others):
+                    raise SettingsError(why)
+                if not self._role.program:
+                    return ""
+                pipe.multi()  # type: ignore[no-untyped-call]
+                pipe.hset(key, mapping=dict(zip(FIELDS, self._role_values, strict=True)))
+                # Whoever comes with other settings from now on finds us.
+                first_word = self._record((), {"held": 0, "behind_ms": 0, "last_id": ""})
+                pipe.set(self._keys.group_member(self._group, self.name), first_word, px=self._ttl_ms)
+                pipe.zadd(self._keys.group(self._group), {self.name: now_ms()})
+                try:
+                    await pipe.execute()
+                except WatchError:
+                    continue
+                return found.settings if found is not None and found != self._role else ""
+
+    @property
+    def _role_values(self) -> tuple[str, str]:
+        return self._role.program, self._role.settings
+
+    async def _live_others(self) -> set[str]:
+        listed: Any = await self._client.zrange(self._keys.group(self._group), 0, -1)
+        others = [name for one in listed if (name := one.decode(errors="replace")) != self.name]
+        if not others:
+            return set()
+        records = await self._client.mget([self._keys.group_member(self._group, one) for one in others])
+        return {one for one, record in zip(others, records, strict=True) if record is not None}
+
+    def _record(self, held: Collection[int], facts: dict[str, Any]) -> bytes:
+        return orjson.dumps(
             {
                 "member": self.name,
                 "group": self._group,
@@ -72,15 +121,36 @@ class Membership:
                 **facts,
             }
         )
+
+    async def speak(self, held: Collection[int], facts: dict[str, Any]) -> None:
+        """Says that we live, and hears who else does.
+
+        Raises:
+            GroupError: the group belongs to others by now.
+        """
+        record = self._record(held, facts)
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.zrange(self._keys.group(self._group), 0, -1)
             pipe.set(self._keys.group_member(self._group, self.name), record, px=self._ttl_ms)
             pipe.zadd(self._keys.group(self._group), {self.name: now_ms()})
             pipe.zadd(self._keys.groups, {self._group: now_ms()})
+            pipe.hmget(self._keys.role(self._group), FIELDS)
             pipe.get(self._keys.contract_partitions)
-            listed, *_, partitions = await pipe.execute()
+            listed, *_, role, partitions = await pipe.execute()
         self.partitions = int(partitions) if partitions else DEFAULT_PARTITIONS
+        await self._look_whose(Role.of(role))
         await self._hear([one.decode(errors="replace") for one in listed])
+
+    async def _look_whose(self, found: Role | None) -> None:
+        if found is None and self._role.program:
+            # Redis forgot it, with all the rest.
+            mapping = dict(zip(FIELDS, self._role_values, strict=True))
+            await self._client.hset(self._keys.role(self._group), mapping=mapping)  # type: ignore[arg-type]
+        elif found is not None and found != self._role:
+            raise GroupError(
+                f"group {self._group} belongs to {found.program[:80]} ({found.settings[:200]}) now; this member"
+                " stopped, and what it had not acknowledged is handled there"
+            )
 
     async def _hear(self, listed: list[str]) -> None:
         now_s = time.monotonic()

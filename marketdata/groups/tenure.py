@@ -162,8 +162,8 @@ class Tenure:
     async def _give(self, handle: BatchHandler, batch: Batch) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                if batch.items:
-                    await handle(batch)
+                # Also where all of it is dead letters: who keeps a state keeps how far the group has come.
+                await handle(batch)
                 break
             except (BookstreamError, RedisError, BrokenPipeError):
                 raise
