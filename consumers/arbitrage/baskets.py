@@ -9,7 +9,6 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final, Literal, NamedTuple, get_args
 
 from consumers.arbitrage.payout import Payout, Tie, bet, payout_of
@@ -24,6 +23,9 @@ MOST_BUCKETS: Final = 3
 
 MOST_LADDERS: Final = 2_000
 """Pairs of thresholds in one family, those with the fewest strikes between them first."""
+
+MOST_TRIOS: Final = 2_000
+"""Trios of one family, those over the fewest ranges first; as many reverse ones."""
 
 _CERTAIN: Final = ()
 
@@ -160,20 +162,38 @@ def _neg_risk(group: str, event: list[Terms], say: _Say) -> Iterator[_Found]:
 
 def _priced(group: str, family: list[Terms], say: _Say) -> Iterator[_Found]:
     above = sorted((one for one in family if one.family_kind == "threshold"), key=_from)
-    buckets = sorted((one for one in family if one.family_kind == "range"), key=_from)
     yield from _ladders(group, above, say)
     by_strike: dict[int, list[Terms]] = defaultdict(list)
     for one in above:
         by_strike[_from(one)].append(one)
-    for first in range(len(buckets)):
-        for last in range(first, min(first + MOST_BUCKETS, len(buckets))):
-            run = buckets[first : last + 1]
-            if any(not left.upper or _to(left) != _from(right) for left, right in pairwise(run)):
-                break
-            for low in by_strike[_from(run[0])] if run[0].lower else [None]:
-                for high in by_strike[_to(run[-1])] if run[-1].upper else [None]:
-                    if low is not None or high is not None:
-                        yield from _trios(group, run, low, high)
+    trios: list[tuple[list[Terms], Terms | None, Terms | None]] = []
+    for run in _runs([one for one in family if one.family_kind == "range"]):
+        for low in by_strike.get(_from(run[0]), []) if run[0].lower else [None]:
+            for high in by_strike.get(_to(run[-1]), []) if run[-1].upper else [None]:
+                if low is not None or high is not None:
+                    trios.append((run, low, high))
+    if len(trios) > MOST_TRIOS:
+        say(Note(group, f"{len(trios) - MOST_TRIOS} of {len(trios)} trios, those over the most ranges"))
+    for run, low, high in trios[:MOST_TRIOS]:
+        yield from _trios(group, run, low, high)
+
+
+def _runs(buckets: list[Terms]) -> Iterator[list[Terms]]:
+    """Buckets that follow one another without a hole, those of fewest first; ranges may overlap and fork."""
+    starting: dict[int, list[Terms]] = defaultdict(list)
+    for one in sorted(buckets, key=lambda one: (_from(one), one.condition_id)):
+        if one.lower:
+            starting[_from(one)].append(one)
+    runs = [[one] for one in sorted(buckets, key=lambda one: (_from(one), one.condition_id))]
+    for _ in range(MOST_BUCKETS):
+        yield from runs
+        # A range has a width, so that no run comes back to where it was.
+        runs = [
+            [*run, one]
+            for run in runs
+            if run[-1].upper and _from(run[-1]) < _to(run[-1])
+            for one in starting.get(_to(run[-1]), [])
+        ]
 
 
 def _ladders(group: str, above: list[Terms], say: _Say) -> Iterator[_Found]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from random import Random
 
 import pytest
 
-from consumers.arbitrage.baskets import MOST_LADDERS, components, formed
+from consumers.arbitrage.baskets import MOST_LADDERS, MOST_TRIOS, components, formed
 from consumers.arbitrage.evaluate import Live, figures_of
 from consumers.arbitrage.legs import Leg
 from consumers.arbitrage.terms import Terms, dump, load, renewed
@@ -36,6 +36,30 @@ def test_a_family_forms_ladders_and_trios_over_one_to_three_buckets() -> None:
     widths = Counter(len(one.legs) - 2 for one in found.baskets if one.kind == "trio")
     assert widths == {1: 4, 2: 3, 3: 2}
     assert found.notes == ()
+
+
+def test_a_range_over_others_takes_nothing_from_them() -> None:
+    four = [above(one) for one in FIVE[:4]]
+    chain = [bucket(low, high) for low, high in pairwise(FIVE[:4])]
+    before = formed([*four, *chain])
+    assert (before.kinds()["trio"], before.kinds()["reverse-trio"]) == (6, 6)
+    wide, twin = (
+        bucket("80000", "84000"),
+        bucket("82000", "84000", condition_id="0xtwin", tokens=("t1", "t2")),
+    )
+    after = formed([*four, *chain, wide, twin])
+    assert set(before.baskets) <= set(after.baskets)
+    # The wide one alone and with the last of the chain; the twin wherever the middle one stands: 1 + 2 + 1 runs.
+    assert after.kinds()["trio"] == after.kinds()["reverse-trio"] == 6 + 2 + 4
+    flat = bucket("82000", "82000", condition_id="0xflat", tokens=("t3", "t4"))
+    assert len(formed([*four, flat]).baskets) < 100
+
+
+def test_trios_are_bounded_and_it_says_so() -> None:
+    strikes = [str(1000 * n) for n in range(1, 19)]
+    found = formed([*(above(one) for one in strikes), *(bucket(*two) for two in combinations(strikes, 2))])
+    assert found.kinds()["trio"] == found.kinds()["reverse-trio"] == MOST_TRIOS == 2_000
+    assert [note.why for note in found.notes] == ["2029 of 4029 trios, those over the most ranges"]
 
 
 def test_open_buckets_take_part_with_one_threshold() -> None:
@@ -152,9 +176,16 @@ def test_prices_drawn_at_random_give_what_brute_force_gives() -> None:
     seed = Random().randrange(10**9)
     print(f"seed {seed}")
     random = Random(seed)
-    strikes = (80_000, 82_000, 84_000)
+    strikes = (80_000, 82_000, 84_000, 86_000)
     fees = random.choice([{}, rows.WITH_FEES])
-    markets = [*rows.above(*strikes, **fees), *rows.buckets(*strikes, **fees), *rows.contest("abcd")]
+    pairs = random.sample(list(combinations(strikes, 2)), random.randrange(1, 5))
+    markets = [
+        *rows.above(*strikes, **fees),
+        *rows.buckets(*strikes, **fees),
+        *rows.ranges(*pairs),
+        *rows.contest("abcd"),
+    ]
+    assert len({one.family for one in markets[:-4]}) == 1, "the ranges drawn are of the family"
     found = formed([Terms.of(one) for one in markets])
     profitable = 0
     for _ in range(60):
