@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bookstream.running import run_body
-from marketdata.errors import SettingsError
+from marketdata.errors import BookstreamError, SettingsError
 from marketdata.groups import Group
 from marketdata.groups.attempts import Handler
 from marketdata.groups.serving import serve
@@ -38,14 +38,33 @@ def run_group(
         once: end when all that is there was handled.
 
     Raises:
-        BookstreamError: Redis or a setting cannot be used.
+        SystemExit: with the signal's code; with 2 and one line on stderr where a name or setting cannot be used, with 1
+            where Redis cannot. `Group` raises errors instead.
     """
+    try:
+        code = _run(name, handler, redis_url, key_prefix, member, once=once)
+    except BookstreamError as error:
+        print(f"group {name[:80]}: {' '.join(str(error).split())}", file=sys.stderr)
+        code = 2 if isinstance(error, SettingsError) else 1
+    if code:
+        sys.exit(code)
+
+
+def _run(
+    name: str,
+    handler: Handler,
+    redis_url: str | None,
+    key_prefix: str | None,
+    member: str | None,
+    *,
+    once: bool,
+) -> int:
     given: dict[str, Any] = {"redis_url": redis_url, "key_prefix": key_prefix}
     try:
         settings = RedisSettings(**{field: value for field, value in given.items() if value is not None})
     except ValidationError as error:
         said = "; ".join(one["msg"] for one in error.errors(include_input=False))
-        raise SettingsError(f"group {name}: {said}") from None
+        raise SettingsError(said) from None
 
     where, prefix = settings.redis_url, settings.key_prefix
     group = Group(name, redis_url=where, key_prefix=prefix, member=member)
@@ -54,5 +73,4 @@ def run_group(
         await serve(group, stop, lambda: group.run(handler, once=once))
         return 0
 
-    if code := run_body(body, stops_itself=True):
-        sys.exit(code)
+    return run_body(body, stops_itself=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
+from typing import Final, Self
+
+from pydantic import model_validator
 
 from consumers.arbitrage.evaluate import Limits
 from consumers.catalog.settings import OverridesSettings
 from marketdata.decimals import from_micros
-from marketdata.settings import RedisSettings, argument, setting
+from marketdata.settings import CrossedError, RedisSettings, argument, setting
 from marketdata.times import WAYS_TO_SAY_WHEN
 from marketdata.when import When
 
@@ -92,6 +94,14 @@ class ArbitrageSettings(ArbitrageLimits):
         False, "Sum up what was found so far, and stop; nothing is read but opportunities."
     )
     json_: bool = argument(False, "The report as one JSON object.")
+
+    @model_validator(mode="after")
+    def _report_reads_nothing(self) -> Self:
+        if self.report and self.once:
+            raise CrossedError(
+                "report", "sums up what was found before and handles nothing; leave out", "once"
+            )
+        return self
 
 
 class OpportunitiesSettings(RedisSettings):

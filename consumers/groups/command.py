@@ -44,7 +44,8 @@ async def run(settings: GroupsSettings) -> int:
                 for facts in found:
                     print(facts.to_json())
                 return 0
-            console = Console(highlight=False)
+            # What is shown was written by others: none of it is markup.
+            console = Console(highlight=False, markup=False, emoji=False)
             if not found:
                 _say("no group reads these streams")
                 return 0
@@ -59,15 +60,24 @@ async def run(settings: GroupsSettings) -> int:
 
 
 async def run_dead_letters(settings: DeadLettersSettings, action: Literal["requeue", "drop"]) -> int:
-    """Hands dead letters back, or removes them; returns 0, or 1 where the one named is not there."""
+    """Hands dead letters back, or removes them; returns 0, or 1 where the one named is not there.
+
+    Raises:
+        GroupError: the group named is none.
+        RedisAwayError, RedisRefusedError: Redis cannot be used.
+    """
     async with redis_session(settings.redis_url, client_name="bookstream-groups", log=_say) as session:
         do = requeue if action == "requeue" else drop
+        keys = Keys(settings.key_prefix)
         try:
-            count = await do(session.client, Keys(settings.key_prefix), settings.group, settings.id_)
+            count = await do(session.client, keys, settings.group, settings.id_)
+            known = bool(count or await group_facts(session.client, keys, settings.group))
         except (RedisConnectionError, RedisTimeoutError) as error:
             raise RedisAwayError(f"Redis went away ({error}); what was done is done, try again") from None
         except RedisError as error:
             raise RedisRefusedError(f"Redis refuses a command ({error}); try again") from None
+    if not known:
+        raise GroupError(f"no group named {settings.group!r} reads these streams")
     done = "handed back to" if action == "requeue" else "removed from"
     print(f"{count} dead letter{'' if count == 1 else 's'} {done} group {settings.group}")
     return 1 if settings.id_ is not None and not count else 0
@@ -88,7 +98,9 @@ def _overview(found: list[GroupFacts]) -> Table:
 async def _more(console: Console, client: Redis, keys: Keys, facts: GroupFacts) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("member")
-    for column in ("partitions", "handled", "in hand", "behind", "up for"):
+    # Programs that write something say how soon after the quote that caused it.
+    writes = any(member.get("write_ms") for member in facts.members)
+    for column in ("partitions", "handled", "in hand", "behind", *(("written in",) * writes), "up for"):
         table.add_column(column, justify="right")
     for member in facts.members:
         table.add_row(
@@ -97,6 +109,7 @@ async def _more(console: Console, client: Redis, keys: Keys, facts: GroupFacts) 
             f"{member.get('handled', 0):,}",
             f"{member['held']:,}",
             age(member["behind_ms"] / 1000),
+            *((_written(member.get("write_ms") or {}),) * writes),
             age((now_ms() - member["started_ms"]) / 1000),
         )
     if facts.members:
@@ -118,6 +131,10 @@ async def _more(console: Console, client: Redis, keys: Keys, facts: GroupFacts) 
     console.print(letters)
     if facts.dead > _LETTERS:
         console.print(f"and {facts.dead - _LETTERS} more: XRANGE {keys.dead(facts.name)} - +")
+
+
+def _written(write_ms: dict[str, float]) -> str:
+    return f"{write_ms['p50']:g} ms, p99 {write_ms['p99']:g} ms" if write_ms else ""
 
 
 def _say(line: str) -> None:

@@ -48,16 +48,17 @@ async def group_facts(client: Redis, keys: Keys, only: str | None) -> list[Group
     found = []
     for name in sorted(names if only is None else names & {only}):
         places = standings.get(name, {})
-        found.append(
-            GroupFacts(
-                name,
-                await _members(client, keys, name),
-                len(places),
-                await lag(client, places),
-                sum(place.pending for place in places.values()),
-                await client.xlen(keys.dead(name)),
-            )
+        one = GroupFacts(
+            name,
+            await _members(client, keys, name),
+            len(places),
+            await lag(client, places),
+            sum(place.pending for place in places.values()),
+            await client.xlen(keys.dead(name)),
         )
+        # A name stays listed where a member has looked, and found nothing to read.
+        if one.members or one.streams or one.dead:
+            found.append(one)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from marketdata.settings import RedisSettings, argument
 
 _NAME = r"^[^\s{}]{1,100}$"
+_ALLOWED = "the name of a group: up to 100 characters, no spaces or braces"
 
 
 class GroupsSettings(RedisSettings):
@@ -15,7 +16,11 @@ class GroupsSettings(RedisSettings):
     """
 
     group: str | None = argument(
-        None, "Only this group, with its members and dead letters.", metavar="GROUP", pattern=_NAME
+        None,
+        "Only this group, with its members and dead letters.",
+        allowed=_ALLOWED,
+        metavar="GROUP",
+        pattern=_NAME,
     )
     json_: bool = argument(False, "One JSON object a group.")
 
@@ -23,7 +28,7 @@ class GroupsSettings(RedisSettings):
 class DeadLettersSettings(RedisSettings):
     """Hands the dead letters of a group back to it (requeue), or removes them for good (drop)."""
 
-    group: str = argument(..., "Whose dead letters.", metavar="GROUP", pattern=_NAME)
+    group: str = argument(..., "Whose dead letters.", allowed=_ALLOWED, metavar="GROUP", pattern=_NAME)
     id_: str | None = argument(
         None,
         "Only this one; without it, all.",

@@ -39,7 +39,7 @@ class TailSettings(RedisSettings):
             if self.group is not None and getattr(self, field) not in (None, ()):
                 raise CrossedError(
                     "group",
-                    "a member reads all markets, from where its group stands; leave out",
-                    field.rstrip("_"),
+                    "makes this a member, and a member reads all markets, from where its group stands; leave out",
+                    field,
                 )
         return self

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from marketdata.groups.batch import Batch
+from marketdata.groups.dead import one_line
 from marketdata.groups.messages import Clock, Message, Notice
 
 Handler = Callable[[Any], Awaitable[object] | object]
@@ -96,9 +97,7 @@ class EntryByEntry:
             what = f"{item.id} of {item.stream} is a dead letter"
         else:
             what = f"a notice ({item}) was not handled"
-        self._log(
-            f"{what} after {attempts} failed calls ({' '.join(reason.split())[:200]}); the rest goes on"
-        )
+        self._log(f"{what} after {attempts} failed calls ({one_line(reason)[:200]}); the rest goes on")
 
     async def _paused(self, attempts: int) -> bool:
         """Waits before the next call; true if the group stops meanwhile."""

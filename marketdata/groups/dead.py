@@ -42,7 +42,7 @@ class DeadLetter:
 
     def command(self, key: str) -> Command:
         """Writes it into a stream."""
-        said = " ".join(self.reason.split())[:_REASON]
+        said = one_line(self.reason)[:_REASON]
         own: Command = ("stream", self.stream, "id", str(self.id), "reason", said)
         return ("XADD", key, "MAXLEN", "~", MAXLEN, "*", *own, "attempts", self.attempts, *self.fields)
 
@@ -53,6 +53,11 @@ class DeadLetter:
         stream, entry_id, reason, attempts = (values[name].decode(errors="replace") for name in _OWN)
         own = [one for name, value in list(values.items())[len(_OWN) :] for one in (name, value)]
         return cls(stream, EntryId.parse(entry_id), reason, int(attempts), own)
+
+
+def one_line(text: str) -> str:
+    """A stranger's words, fit for a log: printable, and without line breaks."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 async def dead_letters(client: Redis, keys: Keys, group: str) -> AsyncIterator[tuple[str, DeadLetter]]:

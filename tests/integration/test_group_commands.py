@@ -13,7 +13,7 @@ import pytest
 
 from bookstream.cli import main
 from marketdata.entries import EntryId
-from marketdata.groups import Message, attempts
+from marketdata.groups import Group, Message, attempts
 from tests.integration.group_members import Book, member
 from tests.integration.worker.rig import until
 from tests.redis_server import PrivateRedis
@@ -110,6 +110,11 @@ def test_what_cannot_be_meant_is_one_line(server: PrivateRedis) -> None:
         (("groups", "drop", "g", "--id", "x"), "--id", 2),
         (("tail", "--group", "g", "--market", "0x1"), "a member reads all markets", 2),
         (("tail", "--group", "a:b"), "--group", 2),
+        (("tail", "--group", "g", "--from", "2h"), "from where its group stands; leave out --from", 2),
+        (("groups", "requeue", "nosuch"), "no group named 'nosuch' reads these streams", 1),
+        (("groups", "drop", "nosuch"), "no group named 'nosuch' reads these streams", 1),
+        (("groups", "requeue", "a b"), "allowed: the name of a group", 2),
+        (("arbitrage", "--report", "--once"), "handles nothing; leave out --once", 2),
     ):
         done = bookstream(server, *words)
         assert done.returncode == code, done
@@ -134,3 +139,52 @@ def test_tail_as_a_member_prints_each_entry_once(server: PrivateRedis, writer: S
 def test_help_names_the_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["groups", "--help"]) == 0
     assert "requeue GROUP" in capsys.readouterr().out
+
+
+async def test_words_of_strangers_are_shown_as_they_are(
+    server: PrivateRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "FIRST_DELAY_S", 0.001)
+    with server.client() as client:
+        writer = StreamWriter(client, count=1, prefix="two:")
+        at = writer.top(writer.markets[0])
+        log: list[str] = []
+
+        def handle(_: Any) -> None:
+            raise RuntimeError("bad [/x] [bold]:smile: \x1b[31mred")
+
+        async with Group("g", redis_url=server.url, key_prefix="two:", log=log.append) as group:
+            await group.run(handle, once=True)
+    (line,) = [one for one in log if "dead letter" in one]
+    assert line.isprintable()
+    done = bookstream(server, "groups", "g", "--key-prefix", "two:")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "RuntimeError: bad [/x] [bold]:smile:  [31mred" in done.stdout.replace("smile: [", "smile:  [")
+    assert f"two:book:{{{writer.markets[0].partition:02d}}}" in done.stdout
+    assert str(at) in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_a_member_that_found_nothing_to_read_leaves_no_group(server: PrivateRedis) -> None:
+    assert bookstream(server, "arbitrage", "--once", "--key-prefix", "new:").returncode == 0
+    done = bookstream(server, "groups", "--key-prefix", "new:")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "no group reads these streams" in done.stderr
+
+
+def test_a_program_of_ones_own_ends_in_one_line(server: PrivateRedis) -> None:
+    for given, said, code in (
+        ("'a b', print", "'a b' is no name of a group", 2),
+        (f"'g', print, redis_url={server.url!r}, member='*'", "'*' is no name of a member", 2),
+        ("'g', print, redis_url='nowhere'", "redis_url", 2),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", f"from bookstream import run_group; run_group({given})"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, done
+        assert said.lower() in done.stderr.lower()
+        assert len(done.stderr.splitlines()) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,8 @@ import pytest
 
 from consumers.arbitrage.service import run as run_engine
 from consumers.arbitrage.settings import ArbitrageSettings
+from consumers.groups.command import run as run_groups
+from consumers.groups.settings import GroupsSettings
 from consumers.replay.command import run as run_replay
 from consumers.replay.settings import ReplaySettings
 from consumers.tail.member import run_as_member
@@ -164,3 +167,25 @@ def test_a_stop_while_redis_is_waited_for_ends_the_waiting(program: str) -> None
             process.kill()
         process.stderr.close()
         process.wait()
+
+
+async def test_an_engine_says_what_it_handled_and_how_soon_it_tells(
+    server: PrivateRedis, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    low, high = ladder()
+    venue = Venue(server, [low, high])
+    async with running(venue):
+        venue.clock()
+        venue.ask(low, 0, "0.5")
+        await venue.caught_up(venue.ask(high, 1, "0.4"))
+
+        def record() -> dict[str, Any]:
+            said: Any = venue.client.get(venue.keys.group_member(GROUP, "test"))
+            return json.loads(said) if said else {}
+
+        await until(lambda: record().get("opened") == 1, record)
+        assert record()["handled"] == 3
+        assert record()["write_ms"]["p50"] <= record()["write_ms"]["p99"]
+        assert await run_groups(GroupsSettings(redis_url=venue.url, group=GROUP)) == 0
+        assert "written in" in capsys.readouterr().out
