@@ -39,6 +39,7 @@ LOOK_EVERY_S: Final = 0.1
 _A_CALL: Final = 500
 _STYLES: Final = {"open": "bold green", "update": "green", "close": "dim"}
 _LEG_NAME: Final = 36
+_ABOUT: Final = 60
 
 
 async def run(settings: OpportunitiesSettings) -> int:
@@ -178,6 +179,13 @@ class Printer:
             else:
                 sys.stdout.write(f"{line.plain.rstrip()}\n")
 
+    def _about(self, found: Opportunity) -> str:
+        """What the basket is on: asset and settlement of a price, else the event or the market's question."""
+        market = self.markets.get(found.legs[0].market)
+        if market is not None and market.asset and market.settlement_time:
+            return f"{market.asset} {market.settlement_time[:16].replace('T', ' ')} UTC"
+        return ", ".join(found.events) or (market.question if market is not None else found.group)
+
     def _lines(self, at: EntryId, found: Opportunity) -> list[Text]:
         stamp = datetime.fromtimestamp(at.ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
         first = Text(no_wrap=True, overflow="ellipsis")
@@ -187,7 +195,7 @@ class Printer:
         first.append(f"net ${from_micros(found.net_micros)}", "bold")
         first.append(
             f"  {hundredths(found.bps_hundredths)} bps  size {from_micros(found.size_micros)}"
-            f"  pays {found.payout}{'' if not found.ties else ' (but for ties)'}  {found.basket_id}"
+            f"  pays {found.payout}{_ties(found)}  {shown(self._about(found), _ABOUT)}  {found.basket_id}"
         )
         if found.action == "close":
             best = from_micros(found.best_net_micros or 0)
@@ -205,6 +213,11 @@ class Printer:
             line.append(f" {shown(name, _LEG_NAME)}")
             lines.append(line)
         return lines
+
+
+def _ties(found: Opportunity) -> str:
+    """What it pays on a strike, where that is something else."""
+    return f" ({', '.join(f'{tie.pays} at {tie.strike}' for tie in found.ties)})" if found.ties else ""
 
 
 def _name(market: Market) -> str:

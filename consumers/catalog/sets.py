@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from consumers.arbitrage.baskets import KINDS, Formed, Note, formed
+from consumers.arbitrage.baskets import KINDS, Basket, Formed, Note, components, formed
 from consumers.arbitrage.terms import Terms
 from consumers.catalog.overrides import Overrides
 from marketdata.decimals import to_micros
@@ -97,20 +97,48 @@ def terms_in_force(markets: Iterable[Market], overrides: Overrides) -> list[Term
 
 
 def family_sets(markets: Sequence[Market], overrides: Overrides) -> list[FamilySet]:
-    """All families, corrected, the largest first. A basket never reaches beyond one partition."""
+    """All families, corrected, the largest first. What they form is formed as the engine forms it.
+
+    A basket never reaches beyond one partition. One that reaches over several families (an override has moved a market
+    of an event) stands with the family that most of its markets, or else the first of them, belong to.
+    """
+    corrected = overrides.apply(markets)
     by_family: dict[tuple[str, int], list[Market]] = defaultdict(list)
-    for market in overrides.apply(markets):
-        by_family[market.family, market.partition].append(market)
-    terms = {one.condition_id: one for one in terms_in_force(markets, overrides)}
+    family_of: dict[str, tuple[str, int]] = {}
+    for market in corrected:
+        key = family_of[market.condition_id] = market.family, market.partition
+        by_family[key].append(market)
+    terms: dict[int, list[Terms]] = defaultdict(list)
+    for one in terms_in_force(markets, overrides):
+        terms[family_of[one.condition_id][1]].append(one)
+    baskets: dict[tuple[str, int], list[Basket]] = defaultdict(list)
+    notes: dict[tuple[str, int], list[Note]] = defaultdict(list)
+    for partition in sorted(terms):
+        for part in components(terms[partition]):
+            made = formed(part)
+            for basket in made.baskets:
+                baskets[_most(family_of[leg.condition_id] for leg in basket.legs)].append(basket)
+            for note in made.notes:
+                named = [
+                    family_of[one.condition_id]
+                    for one in part
+                    if note.group in (one.condition_id, one.neg_risk_market_id, one.family)
+                ]
+                notes[_most(named)].append(note)
     sets = [
         FamilySet(
-            key,
+            key[0],
             tuple(sorted(some, key=_place)),
-            formed(terms[one.condition_id] for one in some),
+            Formed(tuple(baskets.get(key, ())), tuple(notes.get(key, ()))),
         )
-        for (key, _), some in by_family.items()
+        for key, some in by_family.items()
     ]
     return sorted(sets, key=lambda one: (-len(one.markets), one.key))
+
+
+def _most(families: Iterable[tuple[str, int]]) -> tuple[str, int]:
+    counts = Counter(families)
+    return min(counts, key=lambda one: (-counts[one], one))
 
 
 def _place(market: Market) -> tuple[str, int, int, str]:

@@ -329,7 +329,9 @@ async def test_a_state_that_cannot_be_read_stops_it_and_says_so(server: PrivateR
         await venue.once()
 
 
-async def test_overrides_correct_and_exclude(server: PrivateRedis, tmp_path: Path) -> None:
+async def test_overrides_correct_and_exclude(
+    server: PrivateRedis, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     low, high = ladder()
     venue = Venue(server, [low, high])
     venue.clock()
@@ -344,6 +346,11 @@ async def test_overrides_correct_and_exclude(server: PrivateRedis, tmp_path: Pat
     await venue.once(catalog_overrides=str(file))
     assert venue.said() == ["open ladder"]
     assert "/" in venue.told()[0][1]["catalog"]
+    assert "names" not in capsys.readouterr().err
+    file.write_text('[markets.no-such-slug]\nexclude = "odd"\n')
+    await venue.once(catalog_overrides=str(file))
+    (line,) = [one for one in capsys.readouterr().err.splitlines() if "names" in one]
+    assert "CATALOG_OVERRIDES names 'no-such-slug', which no market or event" in line
 
 
 async def test_the_catalog_shows_families_and_why_not(
@@ -388,6 +395,7 @@ async def test_opportunities_are_listed_followed_and_summed_up(
     assert await run_listing(OpportunitiesSettings(redis_url=venue.url)) == 0
     said = capsys.readouterr().out.splitlines()
     assert "open   ladder" in said[0]
+    assert "  Bitcoin 2026-11-30 17:00 UTC  " in said[0]
     assert "buy" in said[1]
     assert "after 250ms, best $10, by price" in said[-1]
     assert await run_listing(OpportunitiesSettings(redis_url=venue.url, json_=True, count=1)) == 0
@@ -411,3 +419,18 @@ async def test_opportunities_are_listed_followed_and_summed_up(
     assert report["kinds"]["ladder"]["duration_ms"]["max"] == 250
     assert await run_engine(venue.settings(report=True), asyncio.Event()) == 0
     assert "2 opportunities (1 still open)" in capsys.readouterr().out
+
+
+async def test_a_listed_trio_names_its_strikes_and_what_it_is_on(
+    server: PrivateRedis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    low, high = ladder()
+    between = buckets(80_000, 82_000)[1]
+    venue = Venue(server, [low, high, between])
+    venue.clock()
+    for market, outcome, price in ((low, 0, "0.7"), (high, 1, "0.6"), (between, 1, "0.6")):
+        venue.ask(market, outcome, price)
+    await venue.once()
+    assert await run_listing(OpportunitiesSettings(redis_url=venue.url)) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert "pays 2 (1 at 80000, 3 at 82000)" in first

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from consumers.arbitrage.baskets import formed
 from consumers.catalog.overrides import NOTHING, Overrides, read_overrides
 from consumers.catalog.sets import family_sets, terms_in_force
 from marketdata.errors import SettingsError
@@ -43,6 +44,25 @@ def test_a_market_can_be_put_into_another_family(tmp_path: Path) -> None:
     text = f'[markets."{low.condition_id}"]\nfamily = "{high.family}"\nkind = "threshold"\nlower = "80000"\n'
     (one,) = family_sets([replace(alone, partition=high.partition), high], overrides(tmp_path, text))
     assert one.kinds() == {"complement": 2, "ladder": 1}
+
+
+def test_the_catalog_shows_what_the_engine_forms_of_an_event_over_two_families(tmp_path: Path) -> None:
+    markets = buckets(80_000, 82_000, 84_000)
+    # One of its markets alone in another family: the event is whole all the same.
+    text = f'[markets.{markets[1].slug}]\nfamily = "price:elsewhere"\n'
+    moved = overrides(tmp_path, text)
+    sets = family_sets(markets, moved)
+    assert [len(one.markets) for one in sets] == [3, 1]
+    assert [note for one in sets for note in one.set_notes()] == []
+    engine = formed(terms_in_force(markets, moved))
+    shown = sorted((basket for one in sets for basket in one.formed.baskets), key=lambda one: one.basket_id)
+    assert shown == list(engine.baskets)
+    assert sets[0].kinds() == {"complement": 3, "negrisk-yes": 1, "negrisk-no": 1}
+    # And what it does not form is said once.
+    part = family_sets(markets[:3], moved)
+    assert [note.why for one in part for note in one.set_notes()] == [
+        "the venue lists 4 markets in the event, the catalog holds 3"
+    ]
 
 
 def test_an_excluded_market_ends_its_set_and_an_excluded_event_everything_in_it(tmp_path: Path) -> None:
