@@ -18,6 +18,7 @@ from consumers.replay.into import OtherStreams
 from consumers.replay.pace import Pace
 from consumers.replay.patience import Patience
 from consumers.replay.progress import progress_bar
+from consumers.replay.removal import remove_copy
 from consumers.replay.settings import ReplaySettings
 from consumers.replay.sinks import JsonLines, Sink
 from consumers.replay.sources import GroupSource, RangeSource, Source
@@ -70,6 +71,8 @@ async def _replay(
     sink: Sink = JsonLines(chosen.names)
     if settings.into is not None:
         target = Keys(settings.into)
+        if settings.replace and (removed := await patience.ask(lambda: remove_copy(session.client, target))):
+            _say(f"removed {removed} keys of the copy {settings.into!r}")
         sink = OtherStreams(session.client, patience, keys, target, chosen, settings.group)
     try:
         resumes = await source.check()

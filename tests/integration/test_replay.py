@@ -20,6 +20,7 @@ from consumers.tail.command import run as run_tail
 from consumers.tail.settings import TailSettings
 from marketdata.entries import EntryId
 from marketdata.errors import RedisAwayError, RedisRefusedError, ReplayError, SettingsError
+from marketdata.groups import Group
 from marketdata.keys import Keys
 from tests.integration.group_members import Book, member
 from tests.integration.worker.rig import Streams, raw, until, verified
@@ -208,6 +209,43 @@ async def test_a_copy_goes_on_above_and_never_between(server: PrivateRedis, writ
     assert marker(writer) == before
     assert await run(replay_settings(server, into=COPY, from_=str(EntryId(half.ms, half.n + 1)))) == 0
     assert (await verified(server.url, COPY)).entries == 960
+
+
+async def test_a_copy_is_replaced_with_all_that_was_read_there_and_nothing_else(
+    server: PrivateRedis, writer: StreamWriter
+) -> None:
+    client = writer.client
+    client.set(f"{COPY}mine", "1")
+    # Of other prefixes that begin alike.
+    client.xadd(f"{COPY}2:{writer.key(writer.markets[0])}", {"a": "b"})
+    client.set(f"{COPY[:-1]}2:catalog", "1")
+    assert await run(replay_settings(server, into=COPY)) == 0
+    copied = set(client.keys(f"{COPY}*"))  # type: ignore[union-attr]
+    async with Group("g", redis_url=server.url, key_prefix=COPY, member="reader") as group:
+        reading = asyncio.create_task(group.run(lambda _: None))
+        await until(lambda: client.exists(Keys(COPY).group_member("g", "reader")) == 1, "it reads")
+        with pytest.raises(ReplayError, match="reader of group g reads the copy"):
+            await run(replay_settings(server, into=COPY, replace=True))
+        group.stop()
+        await reading
+    client.xadd(Keys(COPY).dead("g"), {"a": "b"})
+    last = writer.top(writer.markets[0])
+    with pytest.raises(ReplayError, match="say --replace"):
+        await run(replay_settings(server, into=COPY))
+    assert await run(replay_settings(server, into=COPY, replace=True)) == 0
+    assert set(client.keys(f"{COPY}*")) == copied  # type: ignore[union-attr]
+    assert client.exists(f"{COPY[:-1]}2:catalog") == 1
+    newest: Any = client.xrevrange(COPY + writer.key(writer.markets[0]), count=1)
+    assert newest[0][0].decode() == str(last)
+    client.zadd(Keys(COPY).workers, {"w1": 1})
+    with pytest.raises(ReplayError, match="it is no copy; nothing was removed"):
+        await run(replay_settings(server, into=COPY, replace=True))
+
+
+def test_only_a_copy_is_replaced(server: PrivateRedis) -> None:
+    for given in ({"replace": True}, {"replace": True, "into": COPY, "group": "g"}):
+        with pytest.raises(ValidationError, match="REPLACE"):
+            replay_settings(server, **given)
 
 
 async def test_another_contract_is_not_written_into(server: PrivateRedis, writer: StreamWriter) -> None:
