@@ -129,10 +129,7 @@ class PartitionEngine:
             fields, group_handled = await pipe.execute()
         owner = fields.get(b"group", self._group.encode()).decode(errors="replace")
         if owner != self._group:
-            raise SettingsError(
-                f"the opportunities of partition {self._number} are written by group {owner[:80]}; nothing was"
-                f" handled: say --group {owner[:80]}, or use a copy (bookstream replay --into PREFIX)"
-            )
+            raise SettingsError(written_by(self._number, owner))
         engine = restored(self._limits, fields)
         self._begins_anew = b"terms" not in fields
         if self._begins_anew:
@@ -226,6 +223,14 @@ class PartitionEngine:
         if changes.remove:
             commands.append(("HDEL", self._state_key, *changes.remove))
         return commands
+
+
+def written_by(partition: int, group: str) -> str:
+    """Why an engine of another group cannot write there."""
+    return (
+        f"the opportunities of partition {partition} are written by group {group[:80]}; nothing was handled:"
+        f" say --group {group[:80]}, or use a copy (bookstream replay --into PREFIX)"
+    )
 
 
 def _flat(fields: Mapping[str, str | bytes]) -> list[Any]:

@@ -9,15 +9,16 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from consumers.arbitrage.partition import PartitionEngine
+from consumers.arbitrage.partition import PartitionEngine, written_by
 from consumers.arbitrage.report import report
 from consumers.arbitrage.settings import ArbitrageSettings
 from consumers.arbitrage.tally import Tally
 from consumers.catalog.overrides import Overrides, read_overrides
 from consumers.replay.patience import Patience
-from marketdata.errors import RedisAwayError, RedisRefusedError
+from marketdata.errors import RedisAwayError, RedisRefusedError, SettingsError
 from marketdata.groups import BatchHandler, Group, Partition, Role
 from marketdata.groups.serving import serve
+from marketdata.partitions import MAX_PARTITIONS
 
 PROGRAM: Final = "bookstream arbitrage"
 
@@ -68,6 +69,7 @@ async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
             )
 
         try:
+            await patience.ask(lambda: _refuse_streams_of_another_group(group))
             await patience.ask(lambda: _warn_of_half_a_copy(group))
             await patience.ask(lambda: _warn_of_unused(group, overrides))
             await group.run_partitions(opened, clocks=True, once=settings.once, facts=tally.facts)
@@ -83,6 +85,17 @@ async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
     await serve(group, stop, body)
     _say(f"{tally.entries} entries handled, {tally.opened} opportunities opened")
     return 0
+
+
+async def _refuse_streams_of_another_group(group: Group) -> None:
+    """Before anything is joined: a group that was refused leaves nothing behind."""
+    async with group.client.pipeline(transaction=False) as pipe:
+        for partition in range(MAX_PARTITIONS):
+            pipe.hget(group.keys.arbitrage(partition), "group")
+        owners = await pipe.execute()
+    for partition, owner in enumerate(owners):
+        if owner is not None and owner.decode(errors="replace") != group.name:
+            raise SettingsError(written_by(partition, owner.decode(errors="replace")))
 
 
 async def _warn_of_half_a_copy(group: Group) -> None:

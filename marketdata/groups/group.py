@@ -100,21 +100,18 @@ class Group:
         Raises:
             SettingsError, EmbeddedServerError, RedisRefusedError: Redis cannot be used.
             ContractError: its streams follow another contract.
-            SettingsError: the group belongs to a program of another kind, or with other settings.
         """
         try:
             self._session = await self._exits.enter_async_context(
                 redis_session(self._url, client_name=f"group-{self.name}", log=self._log)
             )
             await self._check_contract()
-            ttl_ms = int(self._ttl_s * 1000)
-            self._membership = Membership(self.client, self.keys, self.name, self.member, ttl_ms, self._role)
-            if before := await self._membership.enlist():
-                self._log(f"group {self.name} had other settings until now: {before}")
         except BaseException:
             await self._exits.aclose()
             raise
         self._directory = Directory(self.client, self.keys, self._log)
+        ttl_ms = int(self._ttl_s * 1000)
+        self._membership = Membership(self.client, self.keys, self.name, self.member, ttl_ms, self._role)
         self._gate = Gate(
             self._session, stopping=self._stopping, on_back=self._membership.redis_was_away, log=self._log
         )
@@ -165,6 +162,7 @@ class Group:
             once: end when all that is there was handled.
 
         Raises:
+            SettingsError: the group belongs to a program of another kind, or with other settings; nothing was read.
             MemberTakenError: another program uses this member's name.
             RedisRefusedError: Redis refuses this client.
         """
@@ -195,10 +193,11 @@ class Group:
 
         Raises:
             GroupError: a handler of batches failed five times running, or the group belongs to others by now.
-            MemberTakenError, RedisRefusedError: see `run`.
+            SettingsError, MemberTakenError, RedisRefusedError: see `run`.
         """
         if facts is not None:
             self._facts = facts
+        await self._patiently(self._enlist)
         await self._patiently(self._directory.look)
         helpers = [
             asyncio.create_task(hear_wakes(self._new_connection, self.keys, self._wake), name="wakes"),
@@ -361,6 +360,10 @@ class Group:
                 f"the streams of this Redis follow contract {found.decode()[:20]!r}, this program reads"
                 f" contract {CONTRACT_VERSION}; nothing was read: use the program that wrote them"
             )
+
+    async def _enlist(self) -> None:
+        if before := await self._membership.enlist():
+            self._log(f"group {self.name} had other settings until now: {before}")
 
     async def _patiently(self, do: Callable[[], Awaitable[None]]) -> None:
         while True:

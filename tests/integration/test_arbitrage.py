@@ -261,6 +261,7 @@ async def test_another_group_does_not_write_into_the_same_streams(server: Privat
     await venue.once()
     with pytest.raises(SettingsError, match="written by group arbitrage"):
         await venue.once(group="other")
+    assert not [key for key in venue.client.keys("*") if b"other" in key]  # type: ignore[union-attr]
 
 
 async def test_a_redis_that_forgot_everything_gets_a_whole_state_again(server: PrivateRedis) -> None:

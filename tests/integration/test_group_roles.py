@@ -47,8 +47,8 @@ async def test_a_group_of_the_engine_takes_no_other_readers(server: PrivateRedis
             await run_as_member(TailSettings(redis_url=venue.url, group=GROUP, follow=False), GROUP)
     # Nor when no engine runs: the next one goes on from its state.
     with pytest.raises(SettingsError, match="choose another group"):
-        async with Group(GROUP, redis_url=venue.url):
-            pass
+        async with Group(GROUP, redis_url=venue.url) as group:
+            await group.run(print)
     with pytest.raises(SettingsError, match="belongs to bookstream arbitrage"):
         await run_replay(ReplaySettings(redis_url=venue.url, group=GROUP))
 
