@@ -10,7 +10,7 @@ PURE_TESTS := tests/unit/worker $(addprefix tests/unit/test_,$(addsuffix .py,\
   entries families gamma_fields keys market partitions proof selection sharding times venue))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench picture prove-synthetic prove-replay prove-raw-capture prove-rollovers prove-many-tokens prove-faults fuzz coverage public-client
+.PHONY: help setup demo test check bench pictures prove-synthetic prove-replay prove-raw-capture prove-rollovers prove-many-tokens prove-faults fuzz coverage public-client prove-groups prove-arbitrage
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -32,9 +32,18 @@ check: $(STAMP) ## formatting, lint, types, tests and their coverage, as CI does
 
 bench: $(STAMP) ## measure, side by side with simpler ways to do the same
 	$(BIN)/python -m benchmarks.spine $(ARGS)
+	$(BIN)/python -m benchmarks.dashboard
+	$(BIN)/python -m benchmarks.groups
+	$(BIN)/python -m benchmarks.arbitrage
 
 prove-synthetic: $(STAMP) ## a minute of 1,000 markets at 2,000 messages/s held against the truth, into docs/proofs
 	$(BIN)/python -m tests.acceptance.synthetic_run --out docs/proofs/synthetic.txt $(ARGS)
+
+prove-groups: $(STAMP) ## kill a member of a group 1,000 times at every stage of its work, into docs/proofs
+	$(BIN)/python -m tests.acceptance.group_kills --out docs/proofs/groups.txt $(ARGS)
+
+prove-arbitrage: $(STAMP) ## find 10,000 planted edges in 1,000,000 entries, against brute force, into docs/proofs
+	$(BIN)/python -m tests.acceptance.arbitrage_run --out docs/proofs/arbitrage.txt $(ARGS)
 
 prove-replay: $(STAMP) ## record a simulated hour of 500 markets and replay it in every way, into docs/proofs
 	$(BIN)/python -m tests.acceptance.replay_run --out docs/proofs/replay.txt $(ARGS)
@@ -62,7 +71,7 @@ coverage: $(STAMP) ## every branch of the pure modules, by tests that need nothi
 public-client: $(STAMP) ## read the synthetic venue with NautilusTrader, installed into .venv-public-client
 	PYTHON=$(BIN)/python tests/public_client/run.sh $(ARGS)
 
-picture: $(STAMP) ## make the README's picture anew
+pictures: $(STAMP) ## make the README's pictures anew
 	$(BIN)/python -m docs.make_picture
 
 # The stamp is written last, so an installation that broke off is made again.

@@ -122,8 +122,12 @@ def _crossed(
 
     return (
         f"{side(crossed.field)} and {side(crossed.other)}: "
-        f"{facts[crossed.field].env} {crossed.relation} {facts[crossed.other].env}"
+        f"{_bare(facts[crossed.field])} {crossed.relation} {_bare(facts[crossed.other])}"
     )
+
+
+def _bare(facts: Facts) -> str:
+    return facts.flag if facts.one_run else facts.env
 
 
 def _name(facts: Facts, origin: Origin | None) -> str:

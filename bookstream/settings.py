@@ -7,6 +7,10 @@ from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
+from consumers.arbitrage.settings import ArbitrageLimits, ArbitrageSettings, OpportunitiesSettings
+from consumers.catalog.settings import CatalogSettings
+from consumers.dashboard.settings import DashboardSettings
+from consumers.groups.settings import GroupsSettings
 from consumers.replay.settings import ReplaySettings
 from consumers.tail.settings import TailSettings
 from consumers.verify.settings import VerifySettings
@@ -15,8 +19,8 @@ from simulator.settings import SYNTHETIC_ONLY, CapturePath, SimulateSettings, Sy
 from worker.settings import WorkerSettings
 
 
-class UpSettings(SyntheticArguments, WorkerSettings):
-    """Runs everything in this terminal: a worker, a private Redis where none is named, and the dashboard."""
+class UpSettings(ArbitrageLimits, SyntheticArguments, WorkerSettings):
+    """Runs everything in this terminal: worker, arbitrage engine, a private Redis where none is named, dashboard."""
 
     venue: Literal["live", "simulated"] = argument(
         "live", "The venue itself, or a stand-in on this machine, which then has a Redis of its own."
@@ -31,6 +35,7 @@ class UpSettings(SyntheticArguments, WorkerSettings):
         False, "Without the view: progress on stderr, at the end one line of JSON on stdout."
     )
     duration_s: float | None = argument(None, "Stop after this many seconds.", gt=0)
+    arbitrage: bool = argument(True, "Run the arbitrage engine, too.")
 
     @model_validator(mode="before")
     @classmethod
@@ -81,9 +86,14 @@ class RedisUrlSettings(RedisSettings):
 MODELS: Mapping[str, type[CommandSettings]] = {
     "up": UpSettings,
     "worker": WorkerSettings,
+    "dashboard": DashboardSettings,
     "tail": TailSettings,
     "verify": VerifySettings,
     "replay": ReplaySettings,
+    "groups": GroupsSettings,
+    "catalog": CatalogSettings,
+    "arbitrage": ArbitrageSettings,
+    "opportunities": OpportunitiesSettings,
     "simulate": SimulateSettings,
     "health": HealthSettings,
     "redis-url": RedisUrlSettings,

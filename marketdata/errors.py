@@ -13,6 +13,9 @@
     ├── RedisAwayError         Redis cannot be reached
     ├── RedisRefusedError      Redis answers, but refuses this client
     ├── EmbeddedServerError    the private server cannot be started
+    ├── GroupError             a group that cannot be read
+    │   ├── LeaseLostError     a partition that another member reads now
+    │   └── MemberTakenError   a member whose name another program uses
     ├── ReplayError            a replay that cannot begin or go on
     ├── ChildError             a process that `up` needs cannot be started
     └── CaptureError           a recording that cannot be played
@@ -74,6 +77,18 @@ class RedisRefusedError(BookstreamError):
 
 class EmbeddedServerError(BookstreamError):
     """The private server could not be started; see its log in the data folder."""
+
+
+class GroupError(BookstreamError):
+    """A group cannot be read; what was not acknowledged comes again."""
+
+
+class LeaseLostError(GroupError):
+    """Another member reads this partition now; what was not acknowledged is handled there."""
+
+
+class MemberTakenError(GroupError):
+    """Another program reads under this member's name; this one stopped, its entries are handled there."""
 
 
 class ReplayError(BookstreamError):

@@ -31,6 +31,14 @@ class Keys:
         """Stream: what the arbitrage engine found."""
         return f"{self.prefix}opportunities:{{{partition:02d}}}"
 
+    def arbitrage(self, partition: int) -> str:
+        """Hash: the state of the arbitrage engine."""
+        return f"{self.prefix}arbitrage:{{{partition:02d}}}"
+
+    def adoptions(self, partition: int) -> str:
+        """Stream: from which entry on the arbitrage engine used which catalog."""
+        return f"{self.prefix}arbitrage:{{{partition:02d}}}:catalog"
+
     def lease(self, partition: int, group: str | None = None) -> str:
         """Hash: who writes the partition; with `group`, which member reads it."""
         tail = f":{group}" if group is not None else ""
@@ -62,6 +70,27 @@ class Keys:
     def dead(self, group: str) -> str:
         """Stream: entries that a consumer gave up on."""
         return f"{self.prefix}dead:{group}"
+
+    @property
+    def groups(self) -> str:
+        """Sorted set: names of reading groups by the Unix milliseconds of their members' last word."""
+        return f"{self.prefix}groups"
+
+    def group(self, group: str) -> str:
+        """Sorted set: the members of a group by the Unix milliseconds of their last word."""
+        return f"{self.prefix}group:{group}"
+
+    def group_member(self, group: str, member: str) -> str:
+        """String (JSON): what a member of a group says of itself, expiring."""
+        return f"{self.prefix}group:{group}:{member}"
+
+    def role(self, group: str) -> str:
+        """Hash: the program that a group belongs to, and the settings that all its members must have."""
+        return f"{self.prefix}role:{group}"
+
+    def requeue(self, partition: int, group: str) -> str:
+        """Stream: dead letters that the group is to handle once more."""
+        return f"{self.prefix}requeue:{{{partition:02d}}}:{group}"
 
     @property
     def quarantine(self) -> str:

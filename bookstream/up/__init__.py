@@ -1,4 +1,4 @@
-"""`bookstream up`: simulator and worker as child processes, watched over, with a live view or progress lines.
+"""`bookstream up`: simulator, worker and engine as child processes, watched over, with a live view or progress lines.
 
 service.py wires the parts; restarts.py and totals.py decide without waiting.
 """

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from bookstream.facts import facts_of, spelled
 from bookstream.settings import UpSettings
+from consumers.arbitrage.settings import ArbitrageSettings
+from marketdata.settings import CommandSettings
 from worker.settings import WorkerSettings
 
 ANY_PORT = "127.0.0.1:0"
@@ -57,9 +59,15 @@ def worker_environ(
     settings: UpSettings, venue: Mapping[str, str], environ: Mapping[str, str]
 ) -> dict[str, str]:
     """The worker's environment: what `up` was told, wherever it was told, outranks what else is set."""
-    told = {
-        facts.env: spelled(getattr(settings, field))
-        for field, facts in facts_of(WorkerSettings).items()
-        if facts.env
+    return {**environ, **_told(settings, WorkerSettings), **venue}
+
+
+def engine_environ(settings: UpSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    """The arbitrage engine's environment, likewise."""
+    return {**environ, **_told(settings, ArbitrageSettings)}
+
+
+def _told(settings: UpSettings, model: type[CommandSettings]) -> dict[str, str]:
+    return {
+        facts.env: spelled(getattr(settings, field)) for field, facts in facts_of(model).items() if facts.env
     }
-    return {**environ, **told, **venue}

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from rich.console import Console
-from rich.live import Live
 
 from bookstream.up.logs import say_on_stderr
-from consumers.dashboard.reader import DashboardReader
-from consumers.dashboard.state import DashboardState, Rate
-from consumers.dashboard.view import rows_that_fit, view
+from consumers.dashboard.app import FRAME_S, SOCKET_TIMEOUT_S, App
+from consumers.dashboard.rates import Rate
 from consumers.workers import WorkerWord, read_workers
 from marketdata.clock import now_ms
-from marketdata.errors import BookstreamError
 from marketdata.keys import Keys
+from marketdata.redis_url import RedisSession
 
-FRAME_S: Final = 0.25
 POLL_S: Final = 1.0
 PROGRESS_EVERY_S: Final = 5.0
-_NOTES_KEPT: Final = 20
+_SAID_KEPT: Final = 20
 
 
 class Screen(Protocol):
@@ -51,46 +48,59 @@ class LiveScreen:
     """The dashboard on the terminal's alternate screen; what happened stands below it, and is left behind after.
 
     Args:
-        client, keys: where to read.
-        title: the first words of the header.
+        session, keys: where to read.
+        title: what runs.
         console: the terminal.
+        leave: called when the user wants to end the run.
     """
 
     every_s = FRAME_S
 
-    def __init__(self, client: Redis, keys: Keys, title: str, console: Console) -> None:
-        self._reader = DashboardReader(client, keys, now_ms)
-        self._title = title
-        self._console = console
-        self._notes: deque[str] = deque(maxlen=_NOTES_KEPT)
-        self._state = DashboardState(now_ms())
-        self._live = Live(console=console, screen=True, auto_refresh=False)
+    def __init__(
+        self, session: RedisSession, keys: Keys, title: str, console: Console, leave: Callable[[], None]
+    ) -> None:
+        self._app = App(console, keys, title=title)
+        self._session = session
+        self._leave = leave
+        self._said: deque[str] = deque(maxlen=_SAID_KEPT)
+        self._loops: list[asyncio.Task[None]] = []
 
     def __enter__(self) -> Self:
-        self._live.start()
+        self._app.__enter__()
+        client = self._session.new_client(
+            "bookstream-up-view", socket_timeout_s=SOCKET_TIMEOUT_S, connect_timeout_s=SOCKET_TIMEOUT_S
+        )
+        self._loops = [
+            asyncio.create_task(self._app.follow(client), name="dashboard reads"),
+            asyncio.create_task(self._draw(), name="dashboard draws"),
+        ]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._live.stop()
-        for note in self._notes:
-            say_on_stderr(note)
+        for loop in self._loops:
+            loop.cancel()
+        self._app.__exit__(kind, error, trace)
+        for line in self._said:
+            say_on_stderr(line)
 
     def say(self, line: str) -> None:
-        self._notes.append(f"{time.strftime('%H:%M:%S')} {line}")
+        self._said.append(f"{time.strftime('%H:%M:%S')} {line}")
+        self._app.say(line)
 
     async def refresh(self) -> Sequence[WorkerWord]:
-        height = self._console.size.height
-        words: Sequence[WorkerWord] = ()
-        try:
-            self._state = await self._reader.picture(rows_that_fit(self._state, height))
-            words = self._state.workers
-        except (RedisError, BookstreamError) as error:
-            self._state = replace(self._state, now_ms=now_ms(), away=str(error) or type(error).__name__)
-        self._state = replace(self._state, title=self._title, notes=tuple(self._notes))
-        self._live.update(view(self._state, self._console.size.width), refresh=True)
-        return words
+        for loop in self._loops:
+            if loop.done():
+                loop.result()
+        return () if self._app.state.away else self._app.state.workers
+
+    async def _draw(self) -> None:
+        await self._app.draw()
+        self._leave()
+        self.say("ending: the worker flushes and says its last words")
+        self._app.go_on()
+        await self._app.draw()
 
 
 class ProgressScreen:

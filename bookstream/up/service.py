@@ -1,4 +1,4 @@
-"""Runs simulator and worker, shows them, and ends both: the only place that knows all parts of `up`."""
+"""Runs simulator, worker and engine, shows them, and ends all: the only place that knows all parts of `up`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from bookstream.up.child import Child
 from bookstream.up.logs import ChildLog, say_on_stderr
 from bookstream.up.plan import (
     capture_arguments,
+    engine_environ,
     simulated_venue,
     simulator_arguments,
     synthetic_arguments,
@@ -27,6 +28,7 @@ from bookstream.up.plan import (
 )
 from bookstream.up.screen import LiveScreen, ProgressScreen, Screen
 from bookstream.up.totals import Totals
+from consumers.arbitrage.listing import count_opened
 from consumers.streams import scan_streams
 from consumers.verify.check import verify
 from consumers.verify.report import Report
@@ -46,6 +48,7 @@ TELL_AFTER_S: Final = 10.0
 WORKER_GRACE_S: Final = 6.0
 """A worker takes at most 5 s to stop."""
 
+ENGINE_GRACE_S: Final = 3.0
 SIMULATOR_GRACE_S: Final = 3.0
 LAST_WORD_S: Final = 2.0
 VERIFY_S: Final = 60.0
@@ -58,7 +61,7 @@ async def run(settings: UpSettings, stop: asyncio.Event) -> int:
     No process that it started outlives it.
 
     Raises:
-        ChildError: simulator or worker refuses to run, or the simulator does not become ready.
+        ChildError: simulator, worker or engine refuses to run, or the simulator does not become ready.
         EmbeddedServerError, RedisRefusedError: there is no Redis to write to.
     """
     console = Console()
@@ -78,8 +81,8 @@ async def run(settings: UpSettings, stop: asyncio.Event) -> int:
         if plain:
             screens.append(ProgressScreen(session.client, keys))
         else:
-            title = f"bookstream, venue: {settings.venue}"
-            screens.append(LiveScreen(session.client, keys, title, console))
+            title = f"venue: {settings.venue}"
+            screens.append(LiveScreen(session, keys, title, console, stop.set))
         up = Up(settings, session, keys, screens[0], stop, logs_on_stderr=plain)
         await up.run()
         screens.clear()
@@ -128,7 +131,7 @@ class Up:
         )
         self._logs = {
             name: ChildLog(None) if logs_on_stderr else ChildLog.in_data_folder(name)
-            for name in ("simulator", "worker")
+            for name in ("simulator", "worker", "engine")
         }
         self._simulator = Child(
             "simulator",
@@ -141,6 +144,7 @@ class Up:
             on_line=self._take_address,
         )
         self._worker: Child | None = None
+        self._engine: Child | None = None
 
     async def run(self) -> None:
         """From the first start to the last end of the children."""
@@ -158,6 +162,8 @@ class Up:
                     log = self._logs["worker"]
                     self._worker = Child("worker", lambda: ["worker"], environ, log, self._screen.say)
                     watched.add(asyncio.create_task(self._worker.keep_running()))
+                    if self._settings.arbitrage:
+                        watched.add(asyncio.create_task(self._start_engine().keep_running()))
                     show = asyncio.create_task(self._show())
                     watched.add(show)
                     await _first_of(watched, self._duration())
@@ -165,6 +171,13 @@ class Up:
                 if show is not None:
                     show.cancel()
                 await self._end(watched)
+
+    def _start_engine(self) -> Child:
+        environ = engine_environ(self._settings, os.environ)
+        self._engine = Child(
+            "arbitrage engine", lambda: ["arbitrage"], environ, self._logs["engine"], self._screen.say
+        )
+        return self._engine
 
     async def verify(self) -> Report | None:
         """Holds this run's entries to the proof rule; None if that cannot be done in time."""
@@ -229,10 +242,21 @@ class Up:
                 await self._worker.stop(WORKER_GRACE_S)
             await self._hear()
         finally:
+            if self._engine is not None:
+                await self._engine.stop(ENGINE_GRACE_S)
+                await self._count_opportunities()
             await self._simulator.stop(SIMULATOR_GRACE_S)
             for task in watched:
                 task.cancel()
             await asyncio.wait(watched)
+
+    async def _count_opportunities(self) -> None:
+        try:
+            async with asyncio.timeout(LAST_WORD_S):
+                opened = await count_opened(self._session.client, self._keys, self._first)
+                self.totals.opportunities = opened
+        except (RedisError, TimeoutError) as error:
+            self._screen.say(f"the opportunities could not be counted ({error or 'no answer'})")
 
     @property
     def _worker_pids(self) -> list[int]:

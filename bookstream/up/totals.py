@@ -22,11 +22,13 @@ class Totals:
         words: by worker id and start.
         at_end: the worker that was running when the run was told to end; None if there was none.
         instead: why there was none.
+        opportunities: that the arbitrage engine opened; None where it did not run, or could not be asked.
     """
 
     words: dict[tuple[str, int], WorkerWord] = field(default_factory=dict)
     at_end: WorkerWord | None = None
     instead: str = "no worker was running at the end"
+    opportunities: int | None = None
 
     def add(self, words: Iterable[WorkerWord], host: str, pids: Iterable[int]) -> None:
         """Takes the newest words; only those of this run's processes count."""
@@ -98,6 +100,7 @@ class Totals:
             "tokens": end.tokens if end else 0,
             "connections": len(end.connections) if end else 0,
             **{name: self.count(name) for name in _SUMMED},
+            "opportunities": self.opportunities,
             "latency_ms": latency,
         }
 
@@ -105,10 +108,11 @@ class Totals:
         """The run for people: what it did, then whether it kept the promise."""
         told = self.summary(report)
         p50, p99 = told["latency_ms"]["p50"], told["latency_ms"]["p99"]
+        found = "" if self.opportunities is None else f", {self.opportunities} opportunities"
         speed = "" if p50 is None else f", latency p50 {p50:.2f} ms p99 {p99:.2f} ms"
         lines = [
             f"{told['markets']} markets, {told['tokens']} tokens on {told['connections']} connections: "
-            f"{told['frames']} frames, {told['updates']} updates, {told['entries']} entries{speed}"
+            f"{told['frames']} frames, {told['updates']} updates, {told['entries']} entries{found}{speed}"
         ]
         faults = self.faults(report)
         verified = "" if report is None else f", {report.entries} entries verified"

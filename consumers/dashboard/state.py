@@ -1,159 +1,253 @@
-"""All that the screen shows, as plain data, and how it follows from what Redis holds (pure)."""
+"""All that the screen shows, and how it follows from what was read (pure: the time is handed in)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
+from typing import Final
 
-from consumers.workers import WorkerWord
-from marketdata.entries import Entry
+from consumers.dashboard.choices import Sort
+from consumers.dashboard.health import Facts, Health, health_of, is_silent
+from consumers.dashboard.hearing import Hearing
+from consumers.dashboard.markets import MarketLine
+from consumers.dashboard.members import GroupLine
+from consumers.dashboard.opportunities import Opportunities
+from consumers.dashboard.quotes import MarketView
+from consumers.dashboard.ranking import Ranking
+from consumers.dashboard.rates import Activity, LastMinute, Rates
+from consumers.dashboard.reading import EngineWord, Page, Reading, Server
+from consumers.dashboard.records import Counted, WorkerRecord
+from consumers.dashboard.story import Story
 
+SPARK_S: Final = 120
+"""Seconds of updates a second that are remembered."""
 
-@dataclass(slots=True)
-class Quote:
-    """One token's top of book as its entries tell it.
-
-    Attributes:
-        bid, bid_size, ask, ask_size: empty where a side is empty.
-        known: whether any top was seen.
-        recv_us: when the newest entry was received, Unix microseconds.
-        kind: of the newest entry; empty before the first.
-        gap: cause of the gap that no top has ended yet; empty outside one.
-        resolved: 0, 1 or split once the market is over.
-    """
-
-    bid: str = ""
-    bid_size: str = ""
-    ask: str = ""
-    ask_size: str = ""
-    known: bool = False
-    recv_us: int = 0
-    kind: str = ""
-    gap: str = ""
-    resolved: str = ""
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether older entries could not change what is shown."""
-        return self.known or bool(self.gap) or bool(self.resolved)
-
-    def apply(self, entry: Entry) -> None:
-        """Takes the next entry of its token or of the whole market."""
-        self.recv_us, self.kind = entry.recv_us, entry.kind
-        if entry.kind == "top":
-            self.bid, self.bid_size, self.ask, self.ask_size = (
-                *(entry.bid, entry.bid_size),
-                *(entry.ask, entry.ask_size),
-            )
-            self.known, self.gap = True, ""
-        elif entry.kind == "gap":
-            self.gap = entry.gap_cause
-        elif entry.kind == "resolved":
-            self.resolved = entry.note
+RANK_EVERY_MS: Final = 3_000
+_RANK_OFTEN_S: Final = 4
 
 
 @dataclass(slots=True)
-class MarketRow:
-    """One market on the screen."""
+class Vitals:
+    """The figures of the header, summed over the workers that are heard; None where no worker tells."""
 
-    condition_id: str
-    question: str
-    outcomes: tuple[str, str]
-    quotes: tuple[Quote, Quote] = field(default_factory=lambda: (Quote(), Quote()))
-
-    def apply(self, entry: Entry) -> None:
-        """Takes the next entry of its stream."""
-        for outcome, quote in enumerate(self.quotes):
-            if entry.outcome in (None, outcome):
-                quote.apply(entry)
-
-
-@dataclass(frozen=True, slots=True)
-class DashboardState:
-    """One picture.
-
-    Attributes:
-        now_ms: when it was taken, Unix milliseconds.
-        workers: newest words, oldest worker first.
-        updates_per_s: of all workers together.
-        rows: markets on the screen, in order.
-        markets_known: in the catalog.
-        away: why Redis is not read at the moment; empty if it is.
-        notes: newest things that happened, oldest first.
-        title: what runs.
-    """
-
-    now_ms: int
-    workers: Sequence[WorkerWord] = ()
     updates_per_s: float = 0.0
-    rows: Sequence[MarketRow] = ()
-    markets_known: int = 0
-    away: str = ""
-    notes: Sequence[str] = ()
-    title: str = "bookstream"
+    history: deque[float] = field(default_factory=lambda: deque(maxlen=SPARK_S))
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    workers: Counter[str] = field(default_factory=Counter)
+    connections: Counter[str] = field(default_factory=Counter)
+    live: int = 0
+    waiting: int = 0
+    unlisted: int = 0
+    stale: int | None = None
+    quarantined: int | None = None
+    gaps_last_minute: int = 0
+    pending: int = 0
+
+
+class State:
+    """Takes readings; pages read its attributes.
+
+    Attributes:
+        title: what runs.
+        away: why Redis is not read now, and since when.
+        workers: newest records.
+        vitals: of the header.
+        markets: the catalog.
+        counted: by condition id, what the worker that writes it counts.
+        views: markets whose streams are followed.
+        order: condition ids as listed.
+    """
+
+    def __init__(self, title: str = "bookstream") -> None:
+        self.title = title
+        self.away = ""
+        self.away_since_ms = 0
+        self.looked = False
+        self.read_ms = 0
+        self.workers: Sequence[WorkerRecord] = ()
+        self.unreadable: Sequence[str] = ()
+        self.vitals = Vitals()
+        self.server: Server | None = None
+        self.partitions: int | None = None
+        self.markets: Mapping[str, MarketLine] = {}
+        self.counted: Mapping[str, Counted] = {}
+        self.views: dict[str, MarketView] = {}
+        self.opportunities = Opportunities()
+        self.engine: EngineWord | None = None
+        self.groups: Sequence[GroupLine] | None = None
+        self.story = Story()
+        self.activity = Activity()
+        self.frames = Rates()
+        self.hearing = Hearing()
+        self._ranking = Ranking()
+        self._ranked: tuple[Sort, str, int] | None = None
+        self._ranked_ms = 0
+        self._clocks: Mapping[int, int] = {}
+        self._updates = Rates()
+        self._gaps = LastMinute(lambda word: word.count("gaps"))
+        self._history_s = 0
+        self._catalog = 0
+        self._opened = ""
 
     @property
-    def is_live(self) -> bool:
-        """Whether what is shown is of now: Redis is read and a worker that owns partitions is heard."""
-        return not self.away and any(
-            word.state == "running" and word.is_heard(self.now_ms) for word in self.workers
+    def order(self) -> Sequence[str]:
+        """Condition ids of the list, as of the last `rank`."""
+        return self._ranking.order
+
+    def lost(self, why: str, now_ms: int) -> None:
+        """Redis does not answer; what was read stays."""
+        if not self.away:
+            self.away_since_ms = now_ms
+        self.away = why
+
+    def take(self, reading: Reading, markets: Mapping[str, MarketLine], opened: str = "") -> None:
+        """Takes the next reading."""
+        self.take_vitals(reading)
+        self.markets = markets
+        self._catalog = reading.catalog
+        if opened != self._opened and opened in self.views:
+            # Its page begins with the stream's end, which is read anew.
+            del self.views[opened]
+        self._opened = opened
+        for page in reading.pages:
+            self._take_page(page, reading.at_ms)
+        if reading.found_anew:
+            self.opportunities = Opportunities()
+        self.opportunities.take(reading.found)
+        self.engine = reading.engine or self.engine
+        if reading.groups is not None:
+            self.groups = reading.groups
+        if reading.workers is not None:
+            self._count_markets(reading.workers)
+
+    def take_vitals(self, reading: Reading) -> None:
+        """Takes what belongs to the header: a picture that is held still says whether it can be trusted."""
+        self.away, self.looked, self.read_ms = "", True, reading.at_ms
+        if reading.clocks is not None:
+            self._clocks = reading.clocks
+        self.server, self.partitions = reading.server, reading.partitions
+        if reading.workers is not None:
+            self.workers, self.unreadable = reading.workers, reading.unreadable
+            self.hearing.update(reading.workers, reading.at_ms)
+            self._take_words(reading.workers, reading.at_ms)
+        self._refresh(reading.at_ms)
+
+    def health(self, now_ms: int) -> Health:
+        """The word of this moment."""
+        ages = {word.worker: self.hearing.age_ms(word.worker, now_ms) for word in self.workers}
+        behind_ms = self.behind_ms
+        return health_of(
+            Facts(
+                looked=self.looked,
+                read_age_ms=now_ms - self.read_ms,
+                away=self.away,
+                workers=self.workers,
+                ages_ms=ages,
+                unreadable=self.unreadable,
+                partitions=self.partitions,
+                clock_ages_ms={one: now_ms - behind_ms - ms for one, ms in self._clocks.items()},
+                server=self.server,
+            )
         )
 
+    def is_old(self, now_ms: int) -> bool:
+        """Whether nobody vouches for what is shown: Redis is away, or nobody writes."""
+        return bool(self.away) or not any(
+            word.state == "running" and not is_silent(word, self.hearing.age_ms(word.worker, now_ms))
+            for word in self.workers
+        )
 
-class Rate:
-    """Updates a second, from counters that workers repeat once a second."""
+    @property
+    def behind_ms(self) -> int:
+        """What to add to a time of the workers to have it in ours."""
+        running = [word for word in self.workers if word.state == "running"]
+        return self.hearing.behind_ms(running[-1].worker) if running else 0
 
-    def __init__(self) -> None:
-        self._before: dict[tuple[str, int], tuple[int, int]] = {}
-        self._rates: dict[tuple[str, int], float] = {}
+    def rank(self, sort: Sort, sought: str, now_ms: int) -> None:
+        """Orders the list, if it is time or the question is another one."""
+        asked = (sort, sought, self._catalog)
+        # In the first seconds every word of a worker tells much more of who is busy.
+        every_ms = RANK_EVERY_MS if len(self.vitals.history) > _RANK_OFTEN_S else RANK_EVERY_MS // 4
+        if asked == self._ranked and 0 <= now_ms - self._ranked_ms < every_ms:
+            return
+        if self._ranked is None or sort != self._ranked[0]:
+            self._ranking.forget_places()
+        self._ranking.update(self.markets, self.counted, self.activity, sort, sought)
+        self._ranked, self._ranked_ms = asked, now_ms
 
-    def update(self, words: Iterable[WorkerWord], now_ms: int) -> float:
-        """Takes the newest words; gives the sum over the workers that are heard."""
-        heard = {(word.worker, word.started_ms): word for word in words if word.is_heard(now_ms)}
-        for key, word in heard.items():
-            at_ms, count = self._before.get(key, (word.now_ms, word.count("updates")))
-            if word.now_ms > at_ms:
-                self._rates[key] = 1000 * (word.count("updates") - count) / (word.now_ms - at_ms)
-            self._before[key] = (word.now_ms, word.count("updates"))
-        self._before = {key: self._before[key] for key in heard}
-        self._rates = {key: rate for key, rate in self._rates.items() if key in heard}
-        return sum(self._rates.values())
+    def held(self) -> State:
+        """A copy that stays as it is while this one goes on with `take_vitals`; the list can still be searched."""
+        twin = copy(self)
+        twin.hearing, twin.frames, twin._ranking = copy(self.hearing), copy(self.frames), copy(self._ranking)
+        twin.story = self.story.held()
+        return twin
 
+    def keep_only(self, followed: Sequence[str]) -> None:
+        """Drops the views of markets that left the screen."""
+        for left in self.views.keys() - set(followed):
+            del self.views[left]
 
-class Activity:
-    """Which markets were active last, from the entries that workers count for each."""
+    def _take_page(self, page: Page, at_ms: int) -> None:
+        view = MarketView() if page.first else self.views.get(page.condition_id)
+        if view is None:
+            return
+        self.views[page.condition_id] = view
+        keep = page.condition_id == self._opened
+        for seen in page.entries:
+            view.apply(seen, 0 if page.first else at_ms, keep=keep)
 
-    def __init__(self) -> None:
-        self._counts: dict[tuple[str, int], Mapping[str, int]] = {}
-        self._last_active_ms: dict[str, int] = {}
-        self._entries: dict[str, int] = {}
-        self._shown: list[str] = []
-
-    def update(self, words: Iterable[WorkerWord]) -> None:
-        """Takes the newest words."""
+    def _take_words(self, words: Sequence[WorkerRecord], at_ms: int) -> None:
+        self._updates.update({word.key: (word.now_ms, word.count("updates")) for word in words})
+        self.vitals.gaps_last_minute = self._gaps.update(words, at_ms)
+        self.frames.update(
+            {
+                (*word.key, one.name): (word.now_ms, one.frames)
+                for word in words
+                for one in word.connections
+                if one.frames is not None
+            }
+        )
         for word in words:
-            key = (word.worker, word.started_ms)
-            before = self._counts.get(key, {})
-            for condition_id, count in word.entries_by_market.items():
-                fresh = count - before.get(condition_id, 0)
-                if fresh > 0:
-                    self._last_active_ms[condition_id] = word.now_ms
-                    self._entries[condition_id] = self._entries.get(condition_id, 0) + fresh
-            self._counts[key] = word.entries_by_market
-        alive = {(word.worker, word.started_ms) for word in words}
-        self._counts = {key: counts for key, counts in self._counts.items() if key in alive}
+            self.story.take(word, self.hearing.behind_ms(word.worker))
 
-    def newest(self, count: int) -> list[str]:
-        """At most `count` condition ids, most recently active first among equals the busiest.
+    def _count_markets(self, words: Sequence[WorkerRecord]) -> None:
+        self.activity.update(words)
+        counted: dict[str, Counted] = {}
+        for word in sorted(words, key=lambda word: word.now_ms):
+            counted.update(word.markets_counted)
+        self.counted = counted
 
-        Who is on the screen keeps the place while among twice as many: rows should not jump about.
-        """
-        ranked = sorted(
-            self._last_active_ms,
-            key=lambda one: (-self._last_active_ms[one], -self._entries[one], one),
-        )
-        near = set(ranked[: 2 * count])
-        kept = [one for one in self._shown if one in near][:count]
-        fresh = [one for one in ranked if one not in kept]
-        self._shown = kept + fresh[: count - len(kept)]
-        return list(self._shown)
+    def _refresh(self, at_ms: int) -> None:
+        vitals = self.vitals
+        vitals.workers = Counter()
+        heard = []
+        for word in self.workers:
+            silent = is_silent(word, self.hearing.age_ms(word.worker, at_ms))
+            vitals.workers["silent" if silent else word.state] += 1
+            if not silent and word.state != "stopped":
+                heard.append(word)
+        writers = [word for word in heard if word.connections or word.state == "running"]
+        vitals.updates_per_s = sum(self._updates.get(word.key) or 0.0 for word in heard)
+        vitals.p50_ms = max((word.latency_ms.p50 for word in writers), default=None)
+        vitals.p99_ms = max((word.latency_ms.p99 for word in writers), default=None)
+        vitals.connections = Counter(one.state for word in heard for one in word.connections)
+        vitals.live = sum(word.tokens_live for word in heard)
+        # Stale ones are among those that wait.
+        vitals.waiting = sum(word.tokens_waiting - (word.stale or 0) for word in heard)
+        vitals.unlisted = sum(word.tokens_unlisted for word in heard)
+        vitals.stale = _known_sum([word.stale for word in heard])
+        vitals.quarantined = _known_sum([word.quarantined for word in heard])
+        vitals.pending = sum(word.pending for word in heard)
+        if self._history_s == 0:
+            self._history_s = at_ms // 1000
+        for _ in range(min(at_ms // 1000 - self._history_s, SPARK_S)):
+            vitals.history.append(vitals.updates_per_s)
+        self._history_s = max(self._history_s, at_ms // 1000)
+
+
+def _known_sum(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

@@ -13,15 +13,18 @@ from redis.exceptions import RedisError
 from consumers.merged import Read
 from consumers.replay.choice import Plan, plan, range_of
 from consumers.replay.group import Group
+from consumers.replay.hold import Hold
 from consumers.replay.into import OtherStreams
 from consumers.replay.pace import Pace
 from consumers.replay.patience import Patience
 from consumers.replay.progress import progress_bar
+from consumers.replay.removal import remove_copy
 from consumers.replay.settings import ReplaySettings
 from consumers.replay.sinks import JsonLines, Sink
 from consumers.replay.sources import GroupSource, RangeSource, Source
 from marketdata.clock import now_ms
 from marketdata.errors import RedisRefusedError, ReplayError
+from marketdata.groups.role import check_any_reader
 from marketdata.keys import Keys
 from marketdata.redis_url import RedisSession, redis_session
 
@@ -60,14 +63,28 @@ async def _replay(
     if settings.group is None:
         source = RangeSource(session.client, patience, chosen, settings.read_size)
     else:
+        name = settings.group
+        await patience.ask(lambda: check_any_reader(session.client, keys, name))
         group = Group(session.client, settings.group)
-        source = GroupSource(group, patience, chosen, settings.read_size, _say)
+        hold = Hold(session.client, keys, settings.group, _say)
+        source = GroupSource(group, hold, patience, chosen, settings.read_size, _say)
     sink: Sink = JsonLines(chosen.names)
     if settings.into is not None:
         target = Keys(settings.into)
+        if settings.replace and (removed := await patience.ask(lambda: remove_copy(session.client, target))):
+            _say(f"removed {removed} keys of the copy {settings.into!r}")
         sink = OtherStreams(session.client, patience, keys, target, chosen, settings.group)
-    resumes = await source.check()
-    await sink.begin(resumes=resumes)
+    try:
+        resumes = await source.check()
+        await sink.begin(resumes=resumes)
+        return await _played(source, sink, patience, settings, chosen)
+    finally:
+        await source.close()
+
+
+async def _played(
+    source: Source, sink: Sink, patience: Patience, settings: ReplaySettings, chosen: Plan
+) -> int:
     began_s = time.monotonic()
     try:
         await source.begin()

@@ -1,5 +1,7 @@
 """Reading as the one member of a consumer group: what was not acknowledged comes again.
 
+The leases of the group loop keep all others away (`hold.py`), and the consumer in Redis is that of the loop.
+
 Each stream's own pending entries come before its new ones, and all of them are older; so streams read so are
 merged into the total order like any others, also after a crash.
 """
@@ -14,11 +16,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from consumers.merged import Fetch, Read, Reader, Reply, in_parts
-from consumers.tail.reader import before
 from marketdata.entries import EntryId
 from marketdata.errors import SettingsError
+from marketdata.groups.messages import before
+from marketdata.groups.streams import READER
 
-MEMBER: Final = "replay"
 _ALL_PENDING: Final = 1_000_000
 _PART: Final = 200
 
@@ -86,7 +88,7 @@ class Group:
         for at in range(0, len(keys), _PART):
             for key, consumers in (await self._members(keys[at : at + _PART])).items():
                 existing += 1
-                others = sorted(consumers - {MEMBER})
+                others = sorted(consumers - {READER})
                 if others:
                     raise SettingsError(
                         f"group {self.name!r} of {key} has other members ({', '.join(others)[:80]}), whose"
@@ -112,7 +114,7 @@ class Group:
             try:
                 replies = await self._client.xreadgroup(
                     self.name,
-                    MEMBER,
+                    READER,
                     streams,  # type: ignore[arg-type]
                     count=max(reader.chunk for reader in readers),
                 )

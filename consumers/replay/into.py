@@ -137,7 +137,7 @@ class OtherStreams:
                 raise ReplayError(
                     f"{self.key(name)} already holds ids up to {last}, and the replay begins there with"
                     f" {span.first}{state}; nothing was written: {way_out}choose another PREFIX or"
-                    " delete its keys"
+                    " say --replace, which removes the copy there"
                 )
 
     async def _copy_catalog(self) -> None:

@@ -44,6 +44,9 @@ class ReplaySettings(RedisSettings):
         pattern=r"^[^{}\s]+$",
         max_length=100,
     )
+    replace: bool = argument(
+        False, "With --into: remove the copy that stands there, and all that was found on it, before."
+    )
     group: str | None = argument(
         None,
         "Read as the one member of this consumer group: a replay that was ended goes on where it was.",
@@ -60,4 +63,12 @@ class ReplaySettings(RedisSettings):
     def _into_another_place(self) -> Self:
         if self.into is not None and self.into == self.key_prefix:
             raise CrossedError("into", "must differ from", "key_prefix")
+        return self
+
+    @model_validator(mode="after")
+    def _replaces_a_copy(self) -> Self:
+        if self.replace and self.into is None:
+            raise CrossedError("replace", "removes an older copy, so it needs", "into")
+        if self.replace and self.group is not None:
+            raise CrossedError("replace", "begins a copy anew, and a group goes on; leave out", "group")
         return self

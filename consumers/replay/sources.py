@@ -10,7 +10,9 @@ from redis.asyncio import Redis
 from consumers.merged import RangeReader, Read, chunk_for, fetch_ranges, merged
 from consumers.replay.choice import Plan
 from consumers.replay.group import Group, GroupReader, by_stream
+from consumers.replay.hold import Hold
 from consumers.replay.patience import Patience
+from marketdata.groups.dead import partition_in
 
 
 class Source(Protocol):
@@ -37,6 +39,9 @@ class Source(Protocol):
 
     async def end(self) -> None:
         """After the last entry. May be called twice."""
+
+    async def close(self) -> None:
+        """However it ended."""
 
 
 class RangeSource:
@@ -73,6 +78,9 @@ class RangeSource:
     async def end(self) -> None:
         """Leaves nothing."""
 
+    async def close(self) -> None:
+        """Holds nothing."""
+
 
 class GroupSource:
     """Everything in the range that the group has not acknowledged.
@@ -85,6 +93,7 @@ class GroupSource:
     def __init__(
         self,
         group: Group,
+        hold: Hold,
         patience: Patience,
         chosen: Plan,
         read_size: int | None,
@@ -92,6 +101,7 @@ class GroupSource:
     ) -> None:
         chunk = read_size or chunk_for(len(chosen.spans))
         self._group = group
+        self._hold = hold
         self._readers = [GroupReader(key, chosen.last, chunk) for key in sorted(chosen.spans)]
         self._fetch = group.fetch()
         self._patience = patience
@@ -105,6 +115,7 @@ class GroupSource:
     async def check(self) -> bool:
         """Raises SettingsError where somebody else reads as this group."""
         keys = [reader.key for reader in self._readers]
+        await self._patience.ask(lambda: self._hold.take(map(partition_in, keys)))
         there = await self._patience.ask(lambda: self._group.check(keys))
         if there:
             self._log(f"group {self._group.name!r} goes on where it was, in {there} of {len(keys)} streams")
@@ -119,8 +130,13 @@ class GroupSource:
         return merged(self._readers, lambda part: self._patience.ask(lambda: self._fetch(part)))
 
     async def written(self, reads: Sequence[Read]) -> None:
+        self._hold.check()
         await self._patience.ask(lambda: self._group.acknowledge(by_stream(reads)))
 
     async def end(self) -> None:
         await self._group.acknowledge({reader.key: reader.lost for reader in self._readers if reader.lost})
+        self._hold.check()
         await self._group.hand_back(self._readers, self._chosen.last)
+
+    async def close(self) -> None:
+        await self._hold.release()

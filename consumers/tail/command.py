@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from consumers.streams import check_version
+from consumers.tail.member import run_as_member
 from consumers.tail.output import Output
 from consumers.tail.reader import TailReader
 from consumers.tail.settings import TailSettings
@@ -40,6 +41,9 @@ async def run(settings: TailSettings) -> int:
         RedisRefusedError: Redis refuses a command.
         BrokenPipeError: nobody reads the output any more.
     """
+    if settings.group is not None:
+        await run_as_member(settings, settings.group)
+        return 0
     first = parse_when(settings.from_, now_ms()) if settings.from_ else None
     output = Output(as_json=settings.json_, outcome=settings.outcome, count=settings.count)
     async with redis_session(settings.redis_url, client_name="bookstream-tail", log=_say) as session:

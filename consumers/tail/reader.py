@@ -13,6 +13,7 @@ from consumers.tail.lines import Name
 from consumers.tail.merge import Batch, Fields, merge
 from marketdata.catalog import Catalog
 from marketdata.entries import EntryId
+from marketdata.groups.messages import before
 from marketdata.keys import Keys
 
 ENTRIES_HELD: Final = 50_000
@@ -20,7 +21,6 @@ ENTRIES_HELD: Final = 50_000
 
 _COUNT: Final = (10, 1000)
 _NEWEST_A_TRIP: Final = 500
-_LAST_N: Final = 2**64 - 1
 
 Reply = Sequence[tuple[bytes, Fields]]
 
@@ -118,13 +118,6 @@ class TailReader:
         for stream, position in positions.items():
             self._positions[stream.key] = position
             self._partitions[stream.partition].append(stream.key)
-
-
-def before(entry_id: EntryId) -> EntryId:
-    """The largest id below `entry_id`: XREAD gives what comes after."""
-    if entry_id.n > 0:
-        return EntryId(entry_id.ms, entry_id.n - 1)
-    return EntryId(entry_id.ms - 1, _LAST_N) if entry_id.ms > 0 else entry_id
 
 
 def _parsed(replies: Iterable[tuple[bytes, Reply]]) -> Mapping[str, list[tuple[EntryId, Fields]]]:

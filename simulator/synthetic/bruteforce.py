@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import combinations, pairwise
 from math import ceil
 from typing import Any, Final, Literal
 
@@ -126,21 +126,25 @@ def _neg_risk(event: list[Market]) -> Iterator[tuple[Kind, list[Leg], _Worlds]]:
 
 def _priced(family: list[Market]) -> Iterator[tuple[Kind, list[Leg], _Worlds]]:
     above = sorted((m for m in family if m.family_kind == "threshold"), key=lambda m: Fraction(m.lower))
-    buckets = sorted((m for m in family if m.family_kind == "range"), key=_from)
+    buckets = [m for m in family if m.family_kind == "range"]
     values = _values(family)
     for place, low in enumerate(above):
         for high in above[place + 1 :]:
             if Fraction(low.lower) < Fraction(high.lower):
                 yield "ladder", [Leg(low, 0), Leg(high, 1)], values
-    for first in range(len(buckets)):
-        for last in range(first, min(first + MOST_BUCKETS, len(buckets))):
-            run = buckets[first : last + 1]
-            if any(left.upper != right.lower for left, right in pairwise(run)):
-                break
-            for below in _thresholds(above, run[0].lower):
-                for over in _thresholds(above, run[-1].upper):
+    for width in range(1, MOST_BUCKETS + 1):
+        for some in combinations(sorted(buckets, key=_from), width):
+            if not all(_touch(left, right) for left, right in pairwise(some)):
+                continue
+            for below in _thresholds(above, some[0].lower):
+                for over in _thresholds(above, some[-1].upper):
                     if below is not None or over is not None:
-                        yield from _trio(run, below, over, values)
+                        yield from _trio(list(some), below, over, values)
+
+
+def _touch(left: Market, right: Market) -> bool:
+    """Whether the one ends where the other begins."""
+    return bool(left.upper and right.lower) and Fraction(left.upper) == Fraction(right.lower)
 
 
 def _trio(

@@ -6,7 +6,7 @@ an hour is recorded in about a minute, entry for entry as if it had been lived t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 import redis
@@ -15,6 +15,7 @@ from marketdata.entries import gap_note
 from marketdata.keys import CONTRACT_VERSION, Keys
 from marketdata.market import Market, market_from_gamma
 from simulator.synthetic.floor import Floor
+from simulator.synthetic.listing import Edge
 from simulator.synthetic.truth import Truth
 from simulator.synthetic.world import SyntheticWorld
 from worker.batches import build_batch
@@ -29,17 +30,23 @@ from worker.streams import MarketStream, Update
 
 PARTITIONS = 64
 _LIMITS = dict.fromkeys(range(PARTITIONS), 2**62)
+EDGES_A_SECOND = 1_000
 _WORKER = "w1"
 
 
 @dataclass
 class Recorded:
-    """What was written."""
+    """What was written.
+
+    Attributes:
+        edges: planted ones, by their number.
+    """
 
     streams: int = 0
     entries: int = 0
     clocks: int = 0
     messages: int = 0
+    edges: dict[int, Edge] = field(default_factory=dict)
 
 
 class _Recorder:
@@ -110,6 +117,7 @@ class _Recorder:
         for stream in self.clocks.values():
             self.pending.append(Update(stream, CLOCK, None, recv_us=now_us, note=f"{_WORKER} 1 2 0"))
         self.write()
+        self.told.edges |= {edge.edge_id: edge for edge in self.floor.world.edges()[-EDGES_A_SECOND:]}
 
     def write(self) -> None:
         while len(self.pending):
@@ -126,10 +134,17 @@ class _Recorder:
 
 
 def record(
-    client: redis.Redis, *, markets: int, rate: float, seconds: int, seed: int, start_ms: int
+    client: redis.Redis,
+    *,
+    markets: int,
+    rate: float,
+    seconds: int,
+    seed: int,
+    start_ms: int,
+    edges_per_minute: float = 0.0,
 ) -> Recorded:
     """Records so many seconds from `start_ms` on (Unix milliseconds)."""
-    world = SyntheticWorld(seed, start_ms, markets=markets)
+    world = SyntheticWorld(seed, start_ms, markets=markets, edges_per_minute=edges_per_minute)
     floor = Floor(world, rate=rate, seed=seed, start_ms=start_ms, truth=Truth(kept_s=1.0))
     recorder = _Recorder(client, floor)
     client.set(recorder.keys.contract_version, CONTRACT_VERSION)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,39 +21,53 @@ KEYS = [Keys().book(7, "0x" + "a" * 64), Keys().book(8, "0x" + "b" * 64)]
 ENTRIES = 250
 
 
-def _fill(server: PrivateRedis) -> None:
+def _fill(server: PrivateRedis, first_ms: int = 1_000, count: int = ENTRIES) -> None:
     with server.client() as client:
-        for n in range(ENTRIES):
+        for n in range(count):
             entry = Entry("top", n % 2, "0.4", "10", "0.5", "7", 1, 1_000_000 + n, 1, n // 2 + 1, 0, "")
-            client.xadd(KEYS[n % 2], entry.to_fields(), id=str(EntryId(1_000 + n, 0)))  # type: ignore[arg-type]
+            client.xadd(KEYS[n % 2], entry.to_fields(), id=str(EntryId(first_ms + n, 0)))  # type: ignore[arg-type]
 
 
-def test_the_ten_lines_of_python_read_everything_once_and_end(tmp_path: Path) -> None:
+def test_the_ten_lines_of_python_read_everything_once_and_stop(tmp_path: Path) -> None:
     source = re.search(r"<!-- reader\.py -->\n```python\n(.*?)```", README, re.DOTALL)
     assert source, "the README shows a reader"
+    assert len([line for line in source[1].splitlines() if line]) <= 10
     reader = tmp_path / "reader.py"
     reader.write_text(source[1], encoding="utf-8")
 
     with PrivateRedis() as server:
         _fill(server)
-        first, second = (
-            subprocess.run(
-                [sys.executable, str(reader), server.url],
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=True,
-            )
-            for _ in range(2)
-        )
+        first = _read(reader, server, ENTRIES)
+        _fill(server, 2_000, 10)
+        second = _read(reader, server, 10)
         with server.client() as client:
-            pending = [client.xpending(key, "mygroup")["pending"] for key in KEYS]
+            pending = [client.xpending(key, "mine")["pending"] for key in KEYS]
 
-    lines = first.stdout.splitlines()
-    assert len(lines) == ENTRIES
-    assert all(re.fullmatch(r"\d+-0 book:\{0[78]\}:0x[ab]{64} top [01] 0\.4 0\.5", line) for line in lines)
-    assert second.stdout == "", "all was acknowledged"
+    assert all(re.fullmatch(r"\d+-0 0x[ab]{64} outcome [01] top 0\.4 0\.5", line) for line in first + second)
+    assert len(set(first)) == ENTRIES
+    assert not set(first) & set(second), "all was acknowledged"
     assert pending == [0, 0]
+
+
+def _read(reader: Path, server: PrivateRedis, count: int) -> list[str]:
+    """The lines of a run that is told to stop once it has printed so many."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", str(reader)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "REDIS_URL": server.url, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    with process:
+        assert process.stdout is not None
+        watchdog = threading.Timer(60, process.kill)
+        watchdog.start()
+        lines = [process.stdout.readline().rstrip("\n") for _ in range(count)]
+        process.send_signal(signal.SIGTERM)
+        rest, _ = process.communicate(timeout=30)
+        watchdog.cancel()
+    assert rest == ""
+    assert process.returncode == 0
+    return lines
 
 
 @pytest.mark.needs_redis

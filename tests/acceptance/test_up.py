@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
-import pty
-import re
 import secrets
 import signal
-import struct
 import sys
 import tempfile
-import termios
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pyte
 import pytest
 import redis
 
@@ -27,13 +21,13 @@ from consumers.workers import WorkerWord
 from marketdata.clock import now_ms
 from marketdata.redis_client import open_redis_sync
 from marketdata.redis_target import RedisTarget
+from tests.terminal import SOON_S, Terminal
 
 pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds its processes through /proc"),
     pytest.mark.timeout(90),
 ]
 
-SOON_S = 30.0
 MARK = "BOOKSTREAM_TEST_RUN"
 SERVER = ("valkey-server", "unixsocket:")
 
@@ -241,102 +235,80 @@ async def test_one_signal_ends_the_waiting_for_redis(folder: Path, number: signa
     await run.nothing_left()
 
 
-@asynccontextmanager
-async def terminal(run: Run, **environ: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, pyte.Screen]]:
+def terminal(run: Run, **environ: str) -> Terminal:
     """The run in a terminal of 120 x 40."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    screen = pyte.Screen(120, 40)
-    stream = pyte.ByteStream(screen)
-    loop = asyncio.get_running_loop()
-
-    def readable() -> None:
-        try:
-            stream.feed(os.read(ours, 65536))
-        except OSError:
-            loop.remove_reader(ours)
-
-    process = await asyncio.create_subprocess_exec(
-        *run.arguments,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**run.environ, "TERM": "xterm-256color", **environ},
-        start_new_session=True,
-    )
-    os.close(theirs)
-    loop.add_reader(ours, readable)
-    try:
-        yield process, screen
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-        loop.remove_reader(ours)
-        os.close(ours)
+    return Terminal(run.arguments, {**run.environ, **environ})
 
 
 async def test_the_live_view_and_ctrl_c(folder: Path) -> None:
     run = Run(folder)
-    async with terminal(run) as (process, screen):
-
-        def shows(pattern: str) -> bool:
-            return re.search(pattern, "\n".join(screen.display)) is not None
-
-        def picture() -> str:
-            return "\n".join(screen.display)
-
-        await until(lambda: shows(r"tokens 24 live") and shows(r"Will .* Yes +0\.\d+ x "), picture)
-        assert shows(r"running +tokens 24 live +connections 1 live +partitions 64/64")
-        assert shows(r"gaps 0")
-        assert not shows(r"\[info"), "log lines of the children do not garble the view"
-        process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(SOON_S):
-            assert await process.wait() == 130
-        await until(lambda: shows(r"all well: no gaps, \d+ entries verified"), picture)
+    async with terminal(run) as screen:
+        await screen.until_shown(r"LIVE +every token is live", r" Yes .* 0\.\d+ +x +\d")
+        assert screen.shows(r"workers 1 running +connections +1 live +tokens +24 live")
+        assert screen.shows(r" 0 gaps in the last minute")
+        assert screen.shows(r"the synthetic venue's seed is 7")
+        assert not screen.shows(r"\[info"), "log lines of the children do not garble the view"
+        screen.process.send_signal(signal.SIGINT)
+        assert await screen.end() == 130
+        await screen.until_shown(r"all well: no gaps, \d+ entries verified")
     assert (folder / "up" / "worker.log").read_text().count("stopped") == 1
+    await run.nothing_left()
+
+
+async def test_keys_work_in_the_live_view_and_q_ends_the_run(folder: Path) -> None:
+    run = Run(folder)
+    async with terminal(run) as screen:
+        await screen.until_shown("every token is live")
+        screen.press("2")
+        await screen.until_shown("24/24")
+        screen.press("q")
+        assert await screen.end() == 0
+        await screen.until_shown("all well")
+    await run.nothing_left()
+
+
+async def test_the_view_shows_what_the_engine_finds_and_who_reads(folder: Path) -> None:
+    run = Run(folder, "--markets", "40", "--edges", "120")
+    async with terminal(run) as screen:
+        await screen.until_shown("every token is live")
+        screen.press("3")
+        await screen.until_shown(
+            r"open +(trio|reverse-trio|ladder|negrisk-\w+|complement) ", r"buy +[\d,.k]+ x 0\."
+        )
+        assert not screen.shows("no engine")
+        screen.press("4")
+        await screen.until_shown(r"arbitrage +\S+-\d+-\w+ +64 ")
+        await screen.until(lambda: not screen.shows("streams so far"), "the lag in all streams")
+        screen.press("q")
+        assert await screen.end() in (0, 130)
+        await screen.until_shown(r"[1-9]\d* opportunities, ")
     await run.nothing_left()
 
 
 async def test_a_terminal_without_a_screen_gets_lines(folder: Path) -> None:
     run = Run(folder, "--duration-s", "7")
-    async with terminal(run, TERM="dumb") as (process, screen):
-
-        def picture() -> str:
-            return "\n".join(screen.display)
-
-        await until(lambda: re.search(r"running: 12 markets, \d+/24 tokens live", picture()), picture)
-        async with asyncio.timeout(SOON_S):
-            assert await process.wait() == 0
+    async with terminal(run, TERM="dumb") as screen:
+        await screen.until_shown(r"running: 12 markets, \d+/24 tokens live")
+        assert await screen.end() == 0
     await run.nothing_left()
 
 
 async def test_a_terminal_that_knows_only_ascii_gets_the_view(folder: Path) -> None:
     run = Run(folder)
-    async with terminal(run, PYTHONIOENCODING="ascii") as (process, screen):
-
-        def picture() -> str:
-            return "\n".join(screen.display)
-
-        await until(lambda: "tokens 24 live" in picture(), picture)
-        process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(SOON_S):
-            assert await process.wait() == 130
-        await until(lambda: "all well" in picture(), picture)
+    async with terminal(run, PYTHONIOENCODING="ascii") as screen:
+        await screen.until_shown("every token is live")
+        screen.process.send_signal(signal.SIGINT)
+        assert await screen.end() == 130
+        await screen.until_shown("all well")
     await run.nothing_left()
 
 
 async def test_a_venue_out_of_reach_is_told_in_the_view(folder: Path) -> None:
     run = Run(folder)
     run.arguments = (sys.executable, "-m", "bookstream", "up", "--gamma-url", "http://127.0.0.1:1")
-    async with terminal(run) as (process, screen):
-
-        def picture() -> str:
-            return "\n".join(screen.display)
-
-        await until(lambda: "http://127.0.0.1:1 did not answer" in picture(), picture)
-        await until(lambda: f"its log is {folder}" in picture(), picture)
-        process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(SOON_S):
-            assert await process.wait() == 1
+    async with terminal(run) as screen:
+        await screen.until_shown("http://127.0.0.1:1 did not answer")
+        assert f"its log is {folder}" in screen.text
+        screen.process.send_signal(signal.SIGINT)
+        assert await screen.end() == 1
     await run.nothing_left()

@@ -11,7 +11,7 @@ import pytest
 import redis
 from pydantic import ValidationError
 
-from consumers.replay import command, patience
+from consumers.replay import command, hold, patience
 from consumers.replay.command import run
 from consumers.replay.into import OtherStreams
 from consumers.replay.settings import ReplaySettings
@@ -20,7 +20,9 @@ from consumers.tail.command import run as run_tail
 from consumers.tail.settings import TailSettings
 from marketdata.entries import EntryId
 from marketdata.errors import RedisAwayError, RedisRefusedError, ReplayError, SettingsError
+from marketdata.groups import Group
 from marketdata.keys import Keys
+from tests.integration.group_members import Book, member
 from tests.integration.worker.rig import Streams, raw, until, verified
 from tests.redis_server import PrivateRedis
 from tests.stream_writer import FIRST_MS, StreamWriter
@@ -209,6 +211,43 @@ async def test_a_copy_goes_on_above_and_never_between(server: PrivateRedis, writ
     assert (await verified(server.url, COPY)).entries == 960
 
 
+async def test_a_copy_is_replaced_with_all_that_was_read_there_and_nothing_else(
+    server: PrivateRedis, writer: StreamWriter
+) -> None:
+    client = writer.client
+    client.set(f"{COPY}mine", "1")
+    # Of other prefixes that begin alike.
+    client.xadd(f"{COPY}2:{writer.key(writer.markets[0])}", {"a": "b"})
+    client.set(f"{COPY[:-1]}2:catalog", "1")
+    assert await run(replay_settings(server, into=COPY)) == 0
+    copied = set(client.keys(f"{COPY}*"))  # type: ignore[union-attr]
+    async with Group("g", redis_url=server.url, key_prefix=COPY, member="reader") as group:
+        reading = asyncio.create_task(group.run(lambda _: None))
+        await until(lambda: client.exists(Keys(COPY).group_member("g", "reader")) == 1, "it reads")
+        with pytest.raises(ReplayError, match="reader of group g reads the copy"):
+            await run(replay_settings(server, into=COPY, replace=True))
+        group.stop()
+        await reading
+    client.xadd(Keys(COPY).dead("g"), {"a": "b"})
+    last = writer.top(writer.markets[0])
+    with pytest.raises(ReplayError, match="say --replace"):
+        await run(replay_settings(server, into=COPY))
+    assert await run(replay_settings(server, into=COPY, replace=True)) == 0
+    assert set(client.keys(f"{COPY}*")) == copied  # type: ignore[union-attr]
+    assert client.exists(f"{COPY[:-1]}2:catalog") == 1
+    newest: Any = client.xrevrange(COPY + writer.key(writer.markets[0]), count=1)
+    assert newest[0][0].decode() == str(last)
+    client.zadd(Keys(COPY).workers, {"w1": 1})
+    with pytest.raises(ReplayError, match="it is no copy; nothing was removed"):
+        await run(replay_settings(server, into=COPY, replace=True))
+
+
+def test_only_a_copy_is_replaced(server: PrivateRedis) -> None:
+    for given in ({"replace": True}, {"replace": True, "into": COPY, "group": "g"}):
+        with pytest.raises(ValidationError, match="REPLACE"):
+            replay_settings(server, **given)
+
+
 async def test_another_contract_is_not_written_into(server: PrivateRedis, writer: StreamWriter) -> None:
     writer.client.set(Keys(COPY).contract_partitions, 8)
     with pytest.raises(ReplayError, match="follow another contract; nothing was written"):
@@ -315,6 +354,36 @@ async def test_a_group_that_read_before_makes_no_copy_that_looks_whole(
     assert not list(writer.client.scan_iter(f"{COPY}*"))
     assert await run(replay_settings(server, group="g", into="first:")) == 0
     assert (await verified(server.url, "first:")).entries == 960
+
+
+async def test_a_group_has_one_reader_whether_loop_or_replay(
+    server: PrivateRedis,
+    writer: StreamWriter,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hold, "TTL_MS", 1_500)
+    book = Book()
+    async with member(server, book, "alive", lease_ttl_s=1.5):
+        await until(lambda: len(book.messages) == 960, "the loop reads all")
+        with pytest.raises(SettingsError, match=r"group 'g' is read by alive, .*nothing was read"):
+            await run(replay_settings(server, group="g"))
+    writer.top(writer.markets[0])
+    # Who stopped in good order is not waited for.
+    assert await run(replay_settings(server, group="g")) == 0
+    assert len(lines(capsys)) == 1
+    task = asyncio.create_task(run(replay_settings(server, group="slow", speed=0.01)))
+    await until(
+        lambda: writer.client.hget(writer.keys.lease(writer.markets[0].partition, "slow"), "owner"), "one"
+    )
+    with pytest.raises(SettingsError, match=r"group 'slow' is read by .*nothing was read"):
+        await run(replay_settings(server, group="slow"))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    late = Book()
+    async with member(server, late, "next", group="slow"):
+        await until(lambda: len(late.messages) > 900, "the loop goes on where the replay was")
 
 
 async def test_a_replay_takes_nobody_elses_entries(server: PrivateRedis, writer: StreamWriter) -> None:

@@ -61,6 +61,22 @@ def buckets(*bounds: int, **changed: object) -> list[Market]:
     return event("bitcoin-price-on-november-30-2026", "Bitcoin price on November 30?", rows, negRisk=True)
 
 
+def ranges(*bounds: tuple[int, int]) -> list[Market]:
+    """Markets of the same family, in no set of outcomes that exclude each other: they may overlap."""
+    rows = [
+        market_row(
+            f"range {low} {high}",
+            question=f"Will the price of Bitcoin be between ${low:,} and ${high:,} on November 30?",
+            slug=f"will-the-price-of-bitcoin-be-between-{low}-{high}-on-november-30-2026",
+            groupItemTitle=f"{low:,}-{high:,}",
+            description=DESCRIPTION,
+            endDate=END,
+        )
+        for low, high in bounds
+    ]
+    return event("bitcoin-between-on-november-30-2026", "Bitcoin price on November 30?", rows)
+
+
 def contest(names: str, *, augmented: bool = False, **changes: Row) -> list[Market]:
     rows = [
         market_row(name, negRisk=True, negRiskMarketID="0xcontest", **changes.get(name, {})) for name in names
@@ -229,3 +245,14 @@ def test_no_small_set_of_tokens_pays_for_certain_unless_it_holds_a_basket() -> N
                 assert (
                     sum(fair[market.tokens[outcome]] for market, outcome in basket) >= min(pays) * 1_000_000
                 )
+
+
+def test_ranges_that_overlap_cost_no_basket_and_make_more() -> None:
+    ladder = above(80_000, 82_000, 84_000, 86_000)
+    chain = ranges((80_000, 82_000), (82_000, 84_000), (84_000, 86_000))
+    (wide,) = ranges((80_000, 84_000))
+    legs = [(ladder[0], 0, "0.7"), (ladder[3], 1, "0.6"), *((one, 1, "0.6") for one in chain)]
+    assert {found.kind for found in profitable_baskets([*ladder, *chain, wide], offers(*legs))} == {"trio"}
+    over = [(ladder[0], 0, "0.7"), (ladder[3], 1, "0.6"), (wide, 1, "0.6"), (chain[2], 1, "0.6")]
+    found = only([*ladder, *chain, wide], offers(*over))
+    assert (found.kind, found.payout, len(found.legs)) == ("trio", 3, 4)

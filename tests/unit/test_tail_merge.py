@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.tail.merge import Fields, merge
-from consumers.tail.reader import before
 from marketdata.entries import EntryId
+from marketdata.groups.messages import before
 
 FIELDS: Fields = {}
 

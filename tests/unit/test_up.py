@@ -13,6 +13,7 @@ from bookstream.settings import UpSettings
 from bookstream.up.logs import ChildLog
 from bookstream.up.plan import (
     capture_arguments,
+    engine_environ,
     simulated_venue,
     simulator_arguments,
     synthetic_arguments,
@@ -21,6 +22,7 @@ from bookstream.up.plan import (
 from bookstream.up.restarts import FIRST_DELAY_S, LONGEST_DELAY_S, PROVEN_AFTER_S, Restarts
 from bookstream.up.screen import progress
 from bookstream.up.totals import Totals
+from consumers.arbitrage.settings import ArbitrageSettings
 from consumers.verify.report import Report
 from consumers.workers import WorkerWord
 from marketdata.entries import EntryId
@@ -112,6 +114,29 @@ def test_a_worker_gets_what_up_was_told(monkeypatch: pytest.MonkeyPatch) -> None
     assert {name: getattr(worker, name) for name in shared} == {name: getattr(told, name) for name in shared}
 
 
+def test_the_engine_is_told_what_up_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = UpSettings(
+        redis_url="unix:///run/r.sock", key_prefix="x:", arb_min_profit_bps=7.5, catalog_overrides="f"
+    )
+    for name, value in engine_environ(told, {"ARB_MIN_PROFIT_BPS": "9"}).items():
+        monkeypatch.setenv(name, value)
+    engine = ArbitrageSettings()
+    assert (engine.redis_url, engine.key_prefix, engine.catalog_overrides) == (
+        "unix:///run/r.sock",
+        "x:",
+        "f",
+    )
+    assert (engine.limits, engine.group) == (told.limits, "arbitrage")
+    assert engine.limits.min_bps_micros == 7_500_000
+
+
+def test_opportunities_are_a_part_of_the_sum() -> None:
+    run = totals(word())
+    run.opportunities = 4
+    assert run.summary(Report())["opportunities"] == 4
+    assert "9 entries, 4 opportunities, latency" in run.in_words(Report())[0]
+
+
 def test_a_good_run() -> None:
     run = totals(word())
     assert run.faults(Report()) == []
@@ -125,6 +150,7 @@ def test_a_good_run() -> None:
         "entries": 9,
         "gaps": 0,
         "quarantined": 0,
+        "opportunities": None,
         "latency_ms": {"p50": 0.5, "p99": 1.5},
     }
     assert run.in_words(Report(entries=9))[-1] == "all well: no gaps, 9 entries verified"

@@ -1,0 +1,24 @@
+"""From an entry to what the engine is told. Pure, and the hot path: only what the engine needs is looked at."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from consumers.arbitrage.engine import Engine, Found
+from marketdata.entries import Entry, EntryId
+from marketdata.market import Winner
+
+_WINNERS: Final[dict[str, Winner]] = {"0": 0, "1": 1, "split": "split"}
+
+
+def feed(engine: Engine, at: EntryId, condition_id: str, entry: Entry) -> list[Found]:
+    """Hands an entry of a market's stream to the engine; its opportunities."""
+    kind, outcome = entry.kind, entry.outcome
+    if kind == "top" and outcome is not None:
+        return engine.top(at, condition_id, outcome, entry.bid, entry.ask, entry.ask_size)
+    if kind == "gap":
+        return engine.gap(at, condition_id, outcome)
+    if kind == "resolved":
+        # A note that is none of the three ends the market all the same, and its sets with it.
+        return engine.resolved(at, condition_id, _WINNERS.get(entry.note, "split"))
+    return engine.seen(at, condition_id, outcome)

@@ -1,0 +1,38 @@
+"""What `bookstream groups` takes."""
+
+from __future__ import annotations
+
+from marketdata.settings import RedisSettings, argument
+
+_NAME = r"^[^\s{}]{1,100}$"
+_ALLOWED = "the name of a group: up to 100 characters, no spaces or braces"
+
+
+class GroupsSettings(RedisSettings):
+    """Shows the groups that read the streams: members, partitions, lag, pending entries, dead letters.
+
+    bookstream groups [GROUP] tells more of one group; bookstream groups requeue GROUP [--id ID] hands dead
+    letters back to it; bookstream groups drop GROUP [--id ID] removes them.
+    """
+
+    group: str | None = argument(
+        None,
+        "Only this group, with its members and dead letters.",
+        allowed=_ALLOWED,
+        metavar="GROUP",
+        pattern=_NAME,
+    )
+    json_: bool = argument(False, "One JSON object a group.")
+
+
+class DeadLettersSettings(RedisSettings):
+    """Hands the dead letters of a group back to it (requeue), or removes them for good (drop)."""
+
+    group: str = argument(..., "Whose dead letters.", allowed=_ALLOWED, metavar="GROUP", pattern=_NAME)
+    id_: str | None = argument(
+        None,
+        "Only this one; without it, all.",
+        allowed="the id of the dead letter, or of the entry that it holds",
+        metavar="ID",
+        pattern=r"^\d+-\d+$",
+    )

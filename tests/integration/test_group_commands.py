@@ -1,0 +1,190 @@
+"""`bookstream groups` and `bookstream tail --group`, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bookstream.cli import main
+from marketdata.entries import EntryId
+from marketdata.groups import Group, Message, attempts
+from tests.integration.group_members import Book, member
+from tests.integration.worker.rig import until
+from tests.redis_server import PrivateRedis
+from tests.stream_writer import StreamWriter
+
+
+@pytest.fixture
+def server() -> Iterator[PrivateRedis]:
+    with PrivateRedis(appendonly=False) as server:
+        yield server
+
+
+@pytest.fixture
+def writer(server: PrivateRedis) -> Iterator[StreamWriter]:
+    with server.client() as client:
+        yield StreamWriter(client, count=6)
+
+
+def bookstream(server: PrivateRedis, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bookstream", *words, "--redis-url", server.url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "COLUMNS": "160"},
+    )
+
+
+def facts(server: PrivateRedis, group: str) -> dict[str, Any]:
+    done = bookstream(server, "groups", group, "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+async def test_members_lag_pending_and_dead_letters(
+    server: PrivateRedis, writer: StreamWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "FIRST_DELAY_S", 0.01)
+    market = writer.markets[0]
+    ids = [writer.top(market) for _ in range(10)]
+    healed: list[EntryId] = []
+    ill = True
+
+    def handle(item: Any) -> None:
+        if isinstance(item, Message):
+            if item.id == ids[4] and ill:
+                raise ValueError("no")
+            healed.append(item.id)
+
+    async with member(server, handle, "first"):
+        await until(lambda: len(healed) == 9, "all but one are handled")
+        await until(lambda: writer.client.xlen(writer.keys.dead("g")) == 1, "that one is a dead letter")
+
+        def told() -> bool:
+            record: Any = writer.client.get(writer.keys.group_member("g", "first"))
+            return bool(record and json.loads(record)["handled"] == 9)
+
+        await until(told, "the member said so")
+        found = facts(server, "g")
+        assert (found["streams"], found["lag"], found["pending"], found["dead"]) == (1, 0, 0, 1)
+        (one,) = found["members"]
+        assert one["member"] == "first"
+        assert one["partitions"] == list(range(64))
+        assert one["last_id"] == str(ids[9])
+        shown = bookstream(server, "groups", "g").stdout
+        assert "first" in shown
+        assert "ValueError: no" in shown
+        ill = False
+        done = bookstream(server, "groups", "requeue", "g", "--id", str(ids[4]))
+        assert (done.returncode, done.stdout) == (0, "1 dead letter handed back to group g\n")
+        await until(lambda: healed[-1] == ids[4], "it is handled once more")
+        assert bookstream(server, "groups", "drop", "g", "--id", str(ids[4])).returncode == 1
+    later = [writer.top(market) for _ in range(7)]
+    assert facts(server, "g")["lag"] == 7
+    # Redis's own figure is wrong from here on.
+    writer.client.xtrim(writer.key(market), minid=str(later[3]), approximate=False)
+    assert facts(server, "g")["lag"] == 4
+    book = Book()
+    async with member(server, book, "second"):
+        await until(lambda: len(book.messages) == 4, "the rest is read")
+    writer.client.xdel(writer.key(market), str(later[3]))
+    for _ in range(1_500):
+        writer.top(market)
+    writer.client.xgroup_setid(writer.key(market), "g", str(later[4]))
+    assert facts(server, "g")["lag"] == 1_502, "counted where nothing else helps"
+
+
+def test_what_cannot_be_meant_is_one_line(server: PrivateRedis) -> None:
+    for words, said, code in (
+        (("groups", "nosuch"), "no group named 'nosuch' reads these streams", 1),
+        (("groups", "requeue"), "whose dead letters? say bookstream groups requeue GROUP", 2),
+        (("groups", "drop", "g", "--id", "x"), "--id", 2),
+        (("tail", "--group", "g", "--market", "0x1"), "a member reads all markets", 2),
+        (("tail", "--group", "a:b"), "--group", 2),
+        (("tail", "--group", "g", "--from", "2h"), "from where its group stands; leave out --from", 2),
+        (("groups", "requeue", "nosuch"), "no group named 'nosuch' reads these streams", 1),
+        (("groups", "drop", "nosuch"), "no group named 'nosuch' reads these streams", 1),
+        (("groups", "requeue", "a b"), "allowed: the name of a group", 2),
+        (("arbitrage", "--report", "--once"), "handles nothing; leave out --once", 2),
+    ):
+        done = bookstream(server, *words)
+        assert done.returncode == code, done
+        assert said in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert bookstream(server, "groups").returncode == 0
+
+
+def test_tail_as_a_member_prints_each_entry_once(server: PrivateRedis, writer: StreamWriter) -> None:
+    ids = [writer.top(market) for _ in range(20) for market in writer.markets]
+    first = bookstream(server, "tail", "--group", "t", "--count", "7", "--json")
+    second = bookstream(server, "tail", "--group", "t", "--no-follow", "--json")
+    third = bookstream(server, "tail", "--group", "t", "--no-follow")
+    assert (first.returncode, second.returncode, third.returncode) == (0, 0, 0)
+    lines = [json.loads(line) for line in (*first.stdout.splitlines(), *second.stdout.splitlines())]
+    assert len(first.stdout.splitlines()) == 7
+    assert sorted(EntryId.parse(one["id"]) for one in lines) == ids
+    assert {one["question"] for one in lines} == {market.question for market in writer.markets}
+    assert third.stdout == ""
+
+
+def test_help_names_the_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["groups", "--help"]) == 0
+    assert "requeue GROUP" in capsys.readouterr().out
+
+
+async def test_words_of_strangers_are_shown_as_they_are(
+    server: PrivateRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "FIRST_DELAY_S", 0.001)
+    with server.client() as client:
+        writer = StreamWriter(client, count=1, prefix="two:")
+        at = writer.top(writer.markets[0])
+        log: list[str] = []
+
+        def handle(_: Any) -> None:
+            raise RuntimeError("bad [/x] [bold]:smile: \x1b[31mred")
+
+        async with Group("g", redis_url=server.url, key_prefix="two:", log=log.append) as group:
+            await group.run(handle, once=True)
+    (line,) = [one for one in log if "dead letter" in one]
+    assert line.isprintable()
+    done = bookstream(server, "groups", "g", "--key-prefix", "two:")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "RuntimeError: bad [/x] [bold]:smile:  [31mred" in done.stdout.replace("smile: [", "smile:  [")
+    assert f"two:book:{{{writer.markets[0].partition:02d}}}" in done.stdout
+    assert str(at) in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_a_member_that_found_nothing_to_read_leaves_no_group(server: PrivateRedis) -> None:
+    assert bookstream(server, "arbitrage", "--once", "--key-prefix", "new:").returncode == 0
+    done = bookstream(server, "groups", "--key-prefix", "new:")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "no group reads these streams" in done.stderr
+
+
+def test_a_program_of_ones_own_ends_in_one_line(server: PrivateRedis) -> None:
+    for given, said, code in (
+        ("'a b', print", "'a b' is no name of a group", 2),
+        (f"'g', print, redis_url={server.url!r}, member='*'", "'*' is no name of a member", 2),
+        ("'g', print, redis_url='nowhere'", "redis_url", 2),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", f"from bookstream import run_group; run_group({given})"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, done
+        assert said.lower() in done.stderr.lower()
+        assert len(done.stderr.splitlines()) == 1
