@@ -134,6 +134,7 @@ class App:
                     self.state.take_vitals(reading)
                 else:
                     self.state.take(reading, reader.markets, wish.opened)
+                    self.state.read = wish
             await asyncio.sleep(max(pause_s - (time.monotonic() - began_s), 0.01))
 
     async def draw(self) -> None:
@@ -156,7 +157,7 @@ class App:
         if ui.opened:
             return Wish(follow=(ui.opened,), opened=ui.opened)
         follow: tuple[str, ...] = ()
-        if ui.page == "books" and not ui.help:
+        if ui.page == "books":
             height = listed(self.state, ui, self.look()).height
             follow = tuple(self.state.order[ui.place.top : ui.place.top + height])
         return Wish(follow=follow, opportunities=ui.page == "opportunities", groups=ui.page == "groups")

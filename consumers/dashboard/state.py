@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +17,7 @@ from consumers.dashboard.opportunities import Opportunities
 from consumers.dashboard.quotes import MarketView
 from consumers.dashboard.ranking import Ranking
 from consumers.dashboard.rates import Activity, LastMinute, Rates
-from consumers.dashboard.reading import EngineWord, Page, Reading, Server
+from consumers.dashboard.reading import EngineWord, Page, Reading, Server, Wish
 from consumers.dashboard.records import Counted, WorkerRecord
 from consumers.dashboard.story import Story
 
@@ -59,6 +59,7 @@ class State:
         counted: by condition id, what the worker that writes it counts.
         views: markets whose streams are followed.
         order: condition ids as listed.
+        read: what the last reading was asked for, besides the header.
     """
 
     def __init__(self, title: str = "bookstream") -> None:
@@ -66,6 +67,7 @@ class State:
         self.away = ""
         self.away_since_ms = 0
         self.looked = False
+        self.read = Wish()
         self.read_ms = 0
         self.workers: Sequence[WorkerRecord] = ()
         self.unreadable: Sequence[str] = ()
@@ -124,7 +126,7 @@ class State:
             self._count_markets(reading.workers)
 
     def take_vitals(self, reading: Reading) -> None:
-        """Takes what belongs to the header: a picture that is held still says whether it can be trusted."""
+        """Takes what tells whether the data can be trusted, which goes on while a picture is held."""
         self.away, self.looked, self.read_ms = "", True, reading.at_ms
         if reading.clocks is not None:
             self._clocks = reading.clocks
@@ -182,7 +184,9 @@ class State:
         """A copy that stays as it is while this one goes on with `take_vitals`; the list can still be searched."""
         twin = copy(self)
         twin.hearing, twin.frames, twin._ranking = copy(self.hearing), copy(self.frames), copy(self._ranking)
-        twin.story = self.story.held()
+        twin.story, twin.vitals = self.story.held(), deepcopy(self.vitals)
+        # The reader goes on with the catalog in its place.
+        twin.markets, twin.views = dict(self.markets), dict(self.views)
         return twin
 
     def keep_only(self, followed: Sequence[str]) -> None:

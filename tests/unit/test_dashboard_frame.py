@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -19,7 +20,7 @@ from consumers.dashboard.pages.frame import Frame, frame, listed
 from consumers.dashboard.pages.glyphs import ASCII, UNICODE, glyphs_for, sparkline
 from consumers.dashboard.picture import paper_size, svg
 from consumers.dashboard.plain import fit, plain, shorten
-from consumers.dashboard.reading import EngineWord
+from consumers.dashboard.reading import EngineWord, Wish
 from consumers.dashboard.state import State
 from consumers.dashboard.ui import Place, Ui, settled
 from tests.dashboard_screens import FOLDER, screens, views
@@ -297,9 +298,40 @@ def test_paper() -> None:
     )
 
 
-def test_a_held_picture_has_a_live_header() -> None:
+def test_that_the_data_has_stopped_is_told_over_a_held_picture() -> None:
     state = busy_state()
     held = state.held()
     state.lost("Redis does not answer", NOW_MS)
     text = frame(held, Ui(paused=True), replace(look(), wall_ms=NOW_MS + 9_000), state).text
-    assert text.startswith(" DOWN  PAUSED  Redis does not answer")
+    assert text.startswith(" PAUSED since 23:13:20 (9s)  DOWN  Redis does not answer")
+
+
+def test_a_held_picture_stays_whole_and_says_what_it_has_nothing_of() -> None:
+    state, ui = busy_state(), Ui(paused=True)
+    state.read = Wish(follow=tuple(state.order))
+    held = state.held()
+    before = frame(held, ui, look()).text.splitlines()
+    later = parsed(now_ms=NOW_MS + 12_000, counters={"updates": 10**6}, tokens_live=0)
+    state.take_vitals(reading(NOW_MS + 12_000, workers=[later]))
+    state.story.note("new", NOW_MS + 12_000)
+    made = frame(held, ui, look(wall_ms=NOW_MS + 12_400), state)
+    assert made.text.splitlines()[1:] == before[1:], "figures, ages and marks"
+    assert made.text.startswith(" PAUSED since 23:13:20 (12s)  DOWN  no token is live"), made.text[:80]
+    assert "LIVE" not in frame(held, ui, look(wall_ms=NOW_MS + 12_400)).text.splitlines()[0]
+    styles = {str(s.style) for one in made.lines[5:17] for s in one}
+    assert any("green" in style for style in styles), "as fresh as when it was held"
+    opened = state.order[3]
+    del held.views[opened]
+    text = frame(held, ui, look()).text
+    assert len(re.findall(r"paused: +not read", text)) == text.count("paused:") == 1
+    for other in (
+        Ui(paused=True, page="opportunities"),
+        Ui(paused=True, page="groups"),
+        Ui(paused=True, opened=opened),
+        Ui(paused=True, opened=state.order[4]),
+    ):
+        held.views[state.order[4]].entries.clear()
+        text = frame(held, other, look()).text
+        assert "paused: not read; p goes on" in text, other
+        assert "looking for" not in text
+        assert "no entries yet" not in text

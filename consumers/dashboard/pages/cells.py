@@ -26,6 +26,9 @@ WARN: Final = "yellow"
 BAD: Final = "bold red"
 SPECIAL: Final = "cyan"
 
+NOT_READ: Final = "paused: not read; p goes on"
+"""Of what a held picture has nothing of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:

@@ -16,7 +16,7 @@ _KEYS: Final = (
     ("esc", "back: leave the market, clear the filter, unmark"),
     ("/", "filter markets as you type: question, event, slug, id"),
     ("s S", "sort by activity, spread, age, volume, name"),
-    ("p", "hold the picture; the first lines go on"),
+    ("p", "hold the picture, ages and all; p again: go on"),
     ("ctrl-l", "draw anew"),
     ("q ctrl-c", "leave"),
 )

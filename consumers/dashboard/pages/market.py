@@ -6,7 +6,20 @@ from typing import Final
 
 from consumers.dashboard.markets import MarketLine
 from consumers.dashboard.pages.books import change, last_trade, match_rate
-from consumers.dashboard.pages.cells import BAD, GOOD, QUIET, Cell, Column, Line, Look, blank, head, line, row
+from consumers.dashboard.pages.cells import (
+    BAD,
+    GOOD,
+    NOT_READ,
+    QUIET,
+    Cell,
+    Column,
+    Line,
+    Look,
+    blank,
+    head,
+    line,
+    row,
+)
 from consumers.dashboard.pages.figures import dollars, exact, per_s, size, span
 from consumers.dashboard.pages.glyphs import sparkline
 from consumers.dashboard.plain import plain
@@ -40,7 +53,7 @@ def market_page(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
         line(_facts(state, market, look), look),
         *_quotes(state, market, view, look),
         blank(look),
-        *_history(state, market, view, look),
+        *_history(state, market, view, ui, look),
         *_entries(market, view, ui, look, entry_rows(height)),
     ]
     return (lines + [blank(look)] * height)[:height]
@@ -90,7 +103,7 @@ def _quotes(state: State, market: MarketLine, view: MarketView, look: Look) -> l
         cells += [last_trade(quote, look), (age, QUIET)]
         if look.width >= _WIDE:
             cells += [(str(quote.gen or ""), QUIET), (f"{quote.seq:,}" if quote.seq else "", QUIET)]
-        lines.append(row(cells, table, look, faded=state.is_old(look.wall_ms)))
+        lines.append(row(cells, table, look, faded=state.is_old(look.now_ms)))
     return lines
 
 
@@ -110,11 +123,13 @@ def _untrusted(quote: Quote, market: MarketLine) -> list[Cell]:
     return [("no top", QUIET), ("", ""), ("", ""), ("", ""), ("", "")]
 
 
-def _history(state: State, market: MarketLine, view: MarketView, look: Look) -> list[Line]:
+def _history(state: State, market: MarketLine, view: MarketView, ui: Ui, look: Look) -> list[Line]:
     entries = list(view.entries)
     time = span_of(entries, look.now_ms - state.behind_ms)
     if time is None:
-        return [line([(" no entries yet", QUIET)], look), *(blank(look) for _ in range(4))]
+        unread = ui.paused and state.read.opened != ui.opened
+        said = f" {NOT_READ}" if unread else " no entries yet"
+        return [line([(said, QUIET)], look), *(blank(look) for _ in range(4))]
     room = look.width - _LABEL - 10
     found = gaps(entries)
     lines = [_price(market, entries, time, room, look)]
