@@ -20,6 +20,7 @@ from consumers.dashboard.rates import Activity, LastMinute, Rates
 from consumers.dashboard.reading import EngineWord, Page, Reading, Server, Wish
 from consumers.dashboard.records import Counted, WorkerRecord
 from consumers.dashboard.story import Story
+from consumers.dashboard.watch import Watch
 
 SPARK_S: Final = 120
 """Seconds of updates a second that are remembered."""
@@ -84,6 +85,7 @@ class State:
         self.activity = Activity()
         self.frames = Rates()
         self.hearing = Hearing()
+        self._watch = Watch()
         self._ranking = Ranking()
         self._ranked: tuple[Sort, str, int] | None = None
         self._ranked_ms = 0
@@ -103,6 +105,8 @@ class State:
         """Redis does not answer; what was read stays."""
         if not self.away:
             self.away_since_ms = now_ms
+            if self.looked:
+                self.story.tell("redis", "", why, now_ms)
         self.away = why
 
     def take(self, reading: Reading, markets: Mapping[str, MarketLine], opened: str = "") -> None:
@@ -127,6 +131,9 @@ class State:
 
     def take_vitals(self, reading: Reading) -> None:
         """Takes what tells whether the data can be trusted, which goes on while a picture is held."""
+        if self.away and self.looked:
+            away_s = (reading.at_ms - self.away_since_ms) / 1000
+            self.story.tell("redis", "", f"answers again, after {away_s:.1f} s", reading.at_ms)
         self.away, self.looked, self.read_ms = "", True, reading.at_ms
         if reading.clocks is not None:
             self._clocks = reading.clocks
@@ -214,6 +221,8 @@ class State:
                 if one.frames is not None
             }
         )
+        for told in self._watch.gaps(words):
+            self.story.tell(*told, at_ms)
         for word in words:
             self.story.take(word, self.hearing.behind_ms(word.worker))
 
@@ -228,10 +237,14 @@ class State:
         vitals = self.vitals
         vitals.workers = Counter()
         heard = []
+        silent = {
+            word.worker: is_silent(word, self.hearing.age_ms(word.worker, at_ms)) for word in self.workers
+        }
+        for told in self._watch.workers(self.workers, silent):
+            self.story.tell(*told, at_ms)
         for word in self.workers:
-            silent = is_silent(word, self.hearing.age_ms(word.worker, at_ms))
-            vitals.workers["silent" if silent else word.state] += 1
-            if not silent and word.state != "stopped":
+            vitals.workers["silent" if silent[word.worker] else word.state] += 1
+            if not silent[word.worker] and word.state != "stopped":
                 heard.append(word)
         writers = [word for word in heard if word.connections or word.state == "running"]
         vitals.updates_per_s = sum(self._updates.get(word.key) or 0.0 for word in heard)

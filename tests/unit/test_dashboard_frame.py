@@ -335,3 +335,11 @@ def test_a_held_picture_stays_whole_and_says_what_it_has_nothing_of() -> None:
         assert "paused: not read; p goes on" in text, other
         assert "looking for" not in text
         assert "no entries yet" not in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_how_old_the_last_picture_is_comes_before_a_long_reason(width: int) -> None:
+    state = busy_state()
+    state.lost("Redis does not answer (" + "Connection closed by server. " * 9 + ")", NOW_MS)
+    text = frame(state, Ui(), look(width, wall_ms=NOW_MS + 75_000)).text
+    assert text.startswith(" DOWN  what is shown is 75 s old: Redis does not answer"), text[:100]

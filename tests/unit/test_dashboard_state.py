@@ -145,7 +145,7 @@ def test_lost_redis_keeps_the_picture_and_says_how_old_it_is() -> None:
     views = dict(state.views)
     state.lost("Redis does not answer", NOW_MS + 500)
     health = state.health(NOW_MS + 4_000)
-    assert (health.word, health.why, health.todo) == (
+    assert (health.word, health.why, health.old) == (
         "DOWN",
         "Redis does not answer",
         "what is shown is 4 s old",
@@ -248,9 +248,11 @@ def test_the_log_takes_each_line_once_and_tells_of_the_word() -> None:
     state.story.judge(state.health(NOW_MS + 3_000), NOW_MS + 3_000)
     state.take(reading(NOW_MS + 6_500, workers=[told(6)]), {})
     state.story.judge(state.health(NOW_MS + 6_500), NOW_MS + 6_500)
-    assert [line.text for line in state.story.lines[:2]] == [
+    assert [line.text for line in state.story.lines[:4]] == [
         "LIVE again, after 3.5 s",
+        "answers again, after 3.5 s",
         "DOWN: Redis does not answer",
+        "Redis does not answer",
     ]
 
 
@@ -271,3 +273,28 @@ def test_time_lines() -> None:
     ]
     assert "".join("x" if bad else "." for bad in gap_cells(found, 0, span, 10)) == "...xxxx.xx"
     assert "".join("x" if bad else "." for bad in gap_cells(found, 1, span, 10)) == "........xx"
+
+
+def test_workers_that_come_and_go_and_gaps_by_redis_are_written_down() -> None:
+    state = State()
+
+    def look(second: int, *words: WorkerRecord) -> None:
+        state.take(reading(NOW_MS + 1000 * second, workers=words), {})
+
+    look(0, told(0, gaps_by_cause={"redis": 4}))
+    assert not state.story.lines, "what is found is no news"
+    look(1, told(1, gaps_by_cause={"redis": 28, "stale": 3}), told(1, worker="beta-2", state="standby"))
+    state.take(reading(NOW_MS + 4_000), {})
+    look(5, told(5, gaps_by_cause={"redis": 28}), told(5, worker="beta-2", state="stopped"))
+    look(6, told(6, started_ms=NOW_MS + 5_500))
+    look(7)
+    assert [(line.what, line.who, line.text) for line in state.story.lines[::-1]] == [
+        ("gap", "alpha-1", "24 gaps by redis"),
+        ("worker", "beta-2", "seen for the first time, standing by"),
+        ("worker", "alpha-1", "silent"),
+        ("worker", "beta-2", "silent"),
+        ("worker", "alpha-1", "heard again, running"),
+        ("worker", "beta-2", "stopped"),
+        ("worker", "alpha-1", "started anew, running"),
+        ("worker", "alpha-1", "gone: its record expired"),
+    ]

@@ -64,6 +64,9 @@ def _word(state: State, health: Health, ui: Ui, look: Look) -> Line:
     if not (ui.paused and health.word == "LIVE"):
         # However still the picture is held, that the data has stopped is told.
         left.append((f" {health.word} ", _BADGES[health.word]))
+    if health.old and not ui.paused:
+        # Before the reason, which may be long.
+        left.append((f" {health.old}:", "bold"))
     if health.why:
         left.append((f" {plain(health.why)}", "bold"))
         if health.more:
