@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,17 @@ from consumers.dashboard.reading import EngineWord, Wish
 from consumers.dashboard.state import State
 from consumers.dashboard.ui import Place, Ui, settled
 from tests.dashboard_screens import FOLDER, screens, views
-from tests.dashboard_world import NOW_MS, ODD_QUESTIONS, busy_state, group, lines, look, parsed, reading
+from tests.dashboard_world import (
+    NOW_MS,
+    ODD_QUESTIONS,
+    busy_state,
+    group,
+    lines,
+    look,
+    opportunity,
+    parsed,
+    reading,
+)
 
 
 @cache
@@ -124,9 +135,30 @@ def test_what_a_silent_engine_found_does_not_look_fresh() -> None:
     assert "bold green" in shown()
     state.take(reading(engine=EngineWord("arb", NOW_MS - 12_000)), lines())
     assert shown() == {"dim"}
-    assert "no engine is heard for 12s: what is open may be over" in frame(state, ui, look()).text
+    assert "the engine was last heard of 12s ago: what is open may be over" in frame(state, ui, look()).text
     state.take(reading(engine=EngineWord("arb", 0)), lines())
-    assert "no engine is heard any more" in frame(state, ui, look()).text
+    assert "no engine is running: what is open" in frame(state, ui, look()).text
+    state.take(
+        reading(
+            found_anew=True,
+            found=[opportunity("close", NOW_MS - 65_000, "b9", duration_ms="400")],
+            engine=EngineWord("arb", NOW_MS - 7_000),
+        ),
+        lines(),
+    )
+    text = frame(state, ui, look()).text
+    assert "the engine was last heard of 7s ago; start one: bookstream arbitrage" in text
+    assert look().clock(NOW_MS - 65_000) in text, "when it closed"
+
+
+def test_nine_legs_are_told_on_the_least_screen() -> None:
+    state = busy_state()
+    leg = {"token": "1", "market": next(iter(lines())), "outcome": 0, "price": "0.1", "size": "5"}
+    legs = orjson.dumps([leg | {"price": f"0.1{at}"} for at in range(9)]).decode()
+    state.take(reading(found=[opportunity("open", NOW_MS, "b9", legs=legs)]), lines())
+    text = frame(state, Ui(page="opportunities"), look(80, 24)).text
+    assert all(f"x 0.1{at} " in text for at in range(9))
+    assert "more" not in text
 
 
 def test_groups_fit_their_screen_with_their_dead_letters() -> None:
