@@ -184,7 +184,7 @@ class App:
             if silent_ms > NO_ANSWER_MS:
                 self.state.lost("Redis does not answer", look.wall_ms)
         shown = self._held or self.state
-        shown.rank(self.ui.sort, self.ui.sought, look.now_ms)
+        shown.rank(self.ui.sort, self.ui.sought, look.now_ms, backwards=self.ui.backwards)
         self.ui = settled(self.ui, listed(shown, self.ui, look))
         self.state.story.judge(self.state.health(look.wall_ms), look.wall_ms)
         if self._held is None:
@@ -214,8 +214,7 @@ class App:
             if self.ui.redraw != before.redraw:
                 self._console.clear()
                 self._drawn = ()
-            if (self.ui.sort, self.ui.sought) != (before.sort, before.sought):
-                shown.rank(self.ui.sort, self.ui.sought, self._clock())
+            shown.rank(self.ui.sort, self.ui.sought, self.look().now_ms, backwards=self.ui.backwards)
 
     def _enter(self) -> None:
         if self._live is None:

@@ -87,7 +87,7 @@ class State:
         self.hearing = Hearing()
         self._watch = Watch()
         self._ranking = Ranking()
-        self._ranked: tuple[Sort, str, int] | None = None
+        self._ranked: tuple[Sort, bool, str, int] | None = None
         self._ranked_ms = 0
         self._clocks: Mapping[int, int] = {}
         self._updates = Rates()
@@ -175,16 +175,20 @@ class State:
         running = [word for word in self.workers if word.state == "running"]
         return self.hearing.behind_ms(running[-1].worker) if running else 0
 
-    def rank(self, sort: Sort, sought: str, now_ms: int) -> None:
+    def is_followed(self, condition_id: str) -> bool:
+        """Whether a worker writes it; of workers that do not tell it is believed."""
+        return not self.counted or condition_id in self.counted
+
+    def rank(self, sort: Sort, sought: str, now_ms: int, *, backwards: bool = False) -> None:
         """Orders the list, if it is time or the question is another one."""
-        asked = (sort, sought, self._catalog)
+        asked = (sort, backwards, sought, self._catalog)
         # In the first seconds every word of a worker tells much more of who is busy.
         every_ms = RANK_EVERY_MS if len(self.vitals.history) > _RANK_OFTEN_S else RANK_EVERY_MS // 4
         if asked == self._ranked and 0 <= now_ms - self._ranked_ms < every_ms:
             return
-        if self._ranked is None or sort != self._ranked[0]:
+        if self._ranked is None or asked[:2] != self._ranked[:2]:
             self._ranking.forget_places()
-        self._ranking.update(self.markets, self.counted, self.activity, sort, sought)
+        self._ranking.update(self.markets, self.counted, self.activity, sort, sought, backwards=backwards)
         self._ranked, self._ranked_ms = asked, now_ms
 
     def held(self) -> State:

@@ -178,7 +178,9 @@ def test_groups_fit_their_screen_with_their_dead_letters() -> None:
 def test_what_it_is_sorted_by_is_shown(width: int) -> None:
     for sort, title in (("volume", "vol 24h"), ("age", "age"), ("spread", "spread"), ("name", "market")):
         head = frame(shared_state(), Ui(sort=sort), look(width)).text.splitlines()[4]
-        assert f"{title}▼" in head
+        assert f"{title}{'▼' if sort == 'volume' else '▲'}" in head
+        head = frame(shared_state(), Ui(sort=sort, backwards=True), look(width)).text.splitlines()[4]
+        assert f"{title}{'▲' if sort == 'volume' else '▼'}" in head
 
 
 def test_inside_a_gap_no_price_is_shown() -> None:

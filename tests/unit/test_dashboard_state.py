@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -298,3 +299,24 @@ def test_workers_that_come_and_go_and_gaps_by_redis_are_written_down() -> None:
         ("worker", "alpha-1", "started anew, running"),
         ("worker", "alpha-1", "gone: its record expired"),
     ]
+
+
+def test_backwards_is_the_other_way_round_and_what_nobody_follows_comes_last() -> None:
+    state, ids = busy_state(), list(lines())
+    state.rank("volume", "", NOW_MS, backwards=True)
+    volumes = [state.markets[one].volume_24h for one in state.order]
+    assert volumes == sorted(volumes)
+    state.rank("spread", "", NOW_MS, backwards=True)
+    assert state.order[-1] == ids[3], "without a spread: last, both ways"
+    spreads = [Decimal(state.counted[one].get("spread") or 0) for one in state.order[:-1]]
+    assert spreads == sorted(spreads, reverse=True)
+    counted = {one: word for one, word in state.counted.items() if one not in ids[:2]}
+    state.counted = counted
+    for sort in ("activity", "spread", "age", "volume", "name"):
+        for backwards in (False, True):
+            state.rank(sort, "", NOW_MS, backwards=not backwards)
+            state.rank(sort, "", NOW_MS, backwards=backwards)
+            assert set(state.order[-2:]) == set(ids[:2]), (sort, backwards)
+    assert not state.is_followed(ids[0])
+    state.counted = {}
+    assert state.is_followed(ids[0]), "an older worker does not say"

@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from consumers.dashboard.choices import Sort
+from consumers.dashboard.choices import RISING, Sort
 from consumers.dashboard.pages.cells import (
     BAD,
     GOOD,
@@ -109,10 +109,19 @@ def books(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
         return [head(table, look), *_nothing(state, ui, look, rows)]
     place = ui.place
     faded = state.is_old(look.now_ms)
-    lines = [head(table, look, _SORTED_TITLES[ui.sort])]
+    rising = (ui.sort in RISING) != ui.backwards
+    lines = [head(table, look, _SORTED_TITLES[ui.sort], rising=rising)]
     for one in state.order[place.top : place.top + rows]:
         if one in state.markets:
-            lines.append(row(_cells(state, one, ui, look), table, look, marked=one == place.key, faded=faded))
+            lines.append(
+                row(
+                    _cells(state, one, ui, look),
+                    table,
+                    look,
+                    marked=one == place.key,
+                    faded=faded or not state.is_followed(one),
+                )
+            )
     lines.extend(blank(look) for _ in range(height - len(lines)))
     return lines
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from consumers.dashboard.choices import PAGES
+from consumers.dashboard.choices import PAGES, RISING
 from consumers.dashboard.health import Health
 from consumers.dashboard.pages.cells import (
     BAD,
@@ -205,4 +205,5 @@ def _tabs(ui: Ui, look: Look) -> Line:
 def _asked(ui: Ui, look: Look) -> list[Cell]:
     if ui.page != "books" or ui.opened:
         return []
-    return [("by ", QUIET), (ui.sort, "bold"), (" ", "")]
+    sign = look.glyphs.up if (ui.sort in RISING) != ui.backwards else look.glyphs.down
+    return [("by ", QUIET), (f"{ui.sort}{sign}", "bold"), (" ", "")]
