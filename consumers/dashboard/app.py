@@ -169,7 +169,7 @@ class App:
         return Look(
             width=width,
             height=height,
-            glyphs=glyphs_for(self._console.encoding),
+            glyphs=glyphs_for(self._console.encoding, _locale_name()),
             now_ms=self._held_ms if self._held is not None else wall_ms,
             wall_ms=wall_ms,
             utc_offset_s=time.localtime(wall_ms / 1000).tm_gmtoff,
@@ -243,6 +243,10 @@ def _terminal_size() -> tuple[int, int]:
     except OSError:
         columns, lines = 0, 0
     return columns or 80, lines or 24
+
+
+def _locale_name() -> str:
+    return os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or ""
 
 
 def _one_line(error: Exception) -> str:

@@ -322,6 +322,8 @@ def test_sparklines() -> None:
     assert sparkline([1, 2, 3], 2, ASCII).isascii()
     assert glyphs_for("utf-8") is glyphs_for("UTF8") is UNICODE
     assert glyphs_for("ascii") is glyphs_for("latin-1") is ASCII
+    assert glyphs_for("utf-8", "C") is glyphs_for("utf-8", "POSIX") is ASCII, "Python writes UTF-8 there"
+    assert glyphs_for("utf-8", "C.UTF-8") is glyphs_for("utf-8", "de_DE.utf8") is UNICODE
 
 
 def test_paper() -> None:
@@ -377,3 +379,16 @@ def test_how_old_the_last_picture_is_comes_before_a_long_reason(width: int) -> N
     state.lost("Redis does not answer (" + "Connection closed by server. " * 9 + ")", NOW_MS)
     text = frame(state, Ui(), look(width, wall_ms=NOW_MS + 75_000)).text
     assert text.startswith(" DOWN  what is shown is 75 s old: Redis does not answer"), text[:100]
+
+
+def test_marks_that_terminals_measure_differently_are_left_out() -> None:
+    assert plain("\u0915\u093e \u0b95\u0bc0") == "\u0915 \u0b95\u0bc0"
+    assert plain("Cafe\u0301") == "Caf\u00e9"
+    assert cell_len(plain("\u1100\u1161")) == 2
+
+
+def test_the_price_of_a_market_stands_between_its_low_and_its_high() -> None:
+    state = busy_state()
+    text = frame(state, Ui(opened=next(iter(state.markets))), look(80, 24)).text
+    (drawn,) = (one for one in text.splitlines() if one.startswith(" mid "))
+    assert [drawn.split()[2], *drawn.split()[-2:]] == ["0.41", "0.52", "0.5"]
