@@ -134,6 +134,7 @@ class App:
                     self.state.take_vitals(reading)
                 else:
                     self.state.take(reading, reader.markets, wish.opened)
+                    self.state.read = wish
             await asyncio.sleep(max(pause_s - (time.monotonic() - began_s), 0.01))
 
     async def draw(self) -> None:
@@ -156,7 +157,7 @@ class App:
         if ui.opened:
             return Wish(follow=(ui.opened,), opened=ui.opened)
         follow: tuple[str, ...] = ()
-        if ui.page == "books" and not ui.help:
+        if ui.page == "books":
             height = listed(self.state, ui, self.look()).height
             follow = tuple(self.state.order[ui.place.top : ui.place.top + height])
         return Wish(follow=follow, opportunities=ui.page == "opportunities", groups=ui.page == "groups")
@@ -168,7 +169,7 @@ class App:
         return Look(
             width=width,
             height=height,
-            glyphs=glyphs_for(self._console.encoding),
+            glyphs=glyphs_for(self._console.encoding, _locale_name()),
             now_ms=self._held_ms if self._held is not None else wall_ms,
             wall_ms=wall_ms,
             utc_offset_s=time.localtime(wall_ms / 1000).tm_gmtoff,
@@ -183,7 +184,7 @@ class App:
             if silent_ms > NO_ANSWER_MS:
                 self.state.lost("Redis does not answer", look.wall_ms)
         shown = self._held or self.state
-        shown.rank(self.ui.sort, self.ui.sought, look.now_ms)
+        shown.rank(self.ui.sort, self.ui.sought, look.now_ms, backwards=self.ui.backwards)
         self.ui = settled(self.ui, listed(shown, self.ui, look))
         self.state.story.judge(self.state.health(look.wall_ms), look.wall_ms)
         if self._held is None:
@@ -213,8 +214,7 @@ class App:
             if self.ui.redraw != before.redraw:
                 self._console.clear()
                 self._drawn = ()
-            if (self.ui.sort, self.ui.sought) != (before.sort, before.sought):
-                shown.rank(self.ui.sort, self.ui.sought, self._clock())
+            shown.rank(self.ui.sort, self.ui.sought, self.look().now_ms, backwards=self.ui.backwards)
 
     def _enter(self) -> None:
         if self._live is None:
@@ -243,6 +243,10 @@ def _terminal_size() -> tuple[int, int]:
     except OSError:
         columns, lines = 0, 0
     return columns or 80, lines or 24
+
+
+def _locale_name() -> str:
+    return os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or ""
 
 
 def _one_line(error: Exception) -> str:

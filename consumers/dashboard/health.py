@@ -32,12 +32,14 @@ class Health:
         why: in a few words; empty if all is well.
         todo: what a person can do; empty where it mends itself.
         more: how many other reasons there are.
+        old: how old the picture is, in words, where it gets no newer; else empty.
     """
 
     word: Word
     why: str = ""
     todo: str = ""
     more: int = 0
+    old: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,9 @@ def is_silent(word: WorkerRecord, age_ms: int) -> bool:
 def health_of(facts: Facts) -> Health:
     """The word, for the worst reason there is."""
     if facts.away:
-        return Health(
-            "DOWN",
-            facts.away,
-            f"what is shown is {_seconds(facts.read_age_ms)} old" if facts.looked else "it is tried again",
-        )
+        if facts.looked:
+            return Health("DOWN", facts.away, old=f"what is shown is {_seconds(facts.read_age_ms)} old")
+        return Health("DOWN", facts.away, "it is tried again")
     if not facts.looked:
         return Health("WAIT", "looking at Redis")
     down = next(_down(facts), None)

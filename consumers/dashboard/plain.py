@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 
 _LEFT_TO_RIGHT: Final = "\u200e"
 _RIGHT_TO_LEFT_CLASSES: Final = frozenset({"R", "AL"})
-_DROPPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_DROPPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Mc", "Zl", "Zp"})
 _CACHED: Final = 8192
 
 
@@ -20,11 +20,13 @@ def plain(text: str) -> str:
 
     Control and format characters go (a question may hold an escape sequence, or turn the writing direction of the
     line around); joined emoji fall apart into their parts, flags become their letters: both are one or two cells
-    wide depending on the terminal, and everything to their right would shift.
+    wide depending on the terminal, and everything to their right would shift. For the same reason spacing marks go
+    (vowel signs of Indic scripts): some terminals give them a cell of their own, and what is composed stays so.
     """
     if text.isascii() and text.isprintable():
         return text
-    return " ".join("".join(_plain_letter(letter) for letter in text).split())
+    composed = unicodedata.normalize("NFC", text)
+    return " ".join("".join(_plain_letter(letter) for letter in composed).split())
 
 
 def _plain_letter(letter: str) -> str:

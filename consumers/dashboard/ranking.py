@@ -33,8 +33,10 @@ class Ranking:
         activity: Activity,
         sort: Sort,
         sought: str,
+        *,
+        backwards: bool = False,
     ) -> None:
-        """Filters and sorts. Among equals the order is as before."""
+        """Filters and sorts. Among equals the order is as before; what cannot be told comes last, both ways."""
         words = sought.casefold().split()
         if words:
             shown = [one for one, line in markets.items() if all(word in line.sought for word in words)]
@@ -43,13 +45,30 @@ class Ranking:
         measure = _measure(sort, markets, counted, activity)
         places = self._places
         last = len(places)
-        self.order = sorted(shown, key=lambda one: (measure(one), places.get(one, last), one))
+        shown.sort(key=lambda one: (places.get(one, last), one))
+        shown.sort(key=measure, reverse=backwards)
+        left = _left_out(sort, counted, activity)
+        self.order = sorted(shown, key=left)
         if not words:
             self._places = {one: place for place, one in enumerate(self.order)}
 
     def forget_places(self) -> None:
         """The next order owes nothing to the one before."""
         self._places = {}
+
+
+def _left_out(
+    sort: Sort, counted: Mapping[str, Counted], activity: Activity
+) -> Callable[[str], tuple[bool, bool]]:
+    """Whether nobody follows a market, and whether it has nothing to sort by."""
+    there = bool(counted)
+
+    def unknown(one: str) -> bool:
+        if sort == "spread":
+            return _spread(counted.get(one)) == _WIDEST
+        return sort == "age" and one not in activity.last_ms
+
+    return lambda one: (there and one not in counted, unknown(one))
 
 
 def _measure(
@@ -63,7 +82,7 @@ def _measure(
         return lambda one: -markets[one].volume_24h
     if sort == "name":
         return lambda one: (markets[one].question.casefold(), one)
-    return lambda one: (-activity.rank(one), one not in counted)
+    return lambda one: -activity.rank(one)
 
 
 def _spread(word: Counted | None) -> int:

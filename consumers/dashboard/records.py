@@ -58,6 +58,7 @@ class WorkerRecord(WorkerWord):
     stale: int | None = Field(None, validation_alias="tokens_stale")
     quarantined: int | None = Field(None, validation_alias="tokens_quarantined")
     log: tuple[LogWord, ...] = ()
+    gaps_by_cause: Mapping[str, int] = Field(default_factory=dict)
     by_market: Mapping[str, Any] = Field(default_factory=dict)
     entries_alone: Mapping[str, int] = Field(default_factory=dict, validation_alias="entries_by_market")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,9 +17,10 @@ from consumers.dashboard.opportunities import Opportunities
 from consumers.dashboard.quotes import MarketView
 from consumers.dashboard.ranking import Ranking
 from consumers.dashboard.rates import Activity, LastMinute, Rates
-from consumers.dashboard.reading import EngineWord, Page, Reading, Server
+from consumers.dashboard.reading import EngineWord, Page, Reading, Server, Wish
 from consumers.dashboard.records import Counted, WorkerRecord
 from consumers.dashboard.story import Story
+from consumers.dashboard.watch import Watch
 
 SPARK_S: Final = 120
 """Seconds of updates a second that are remembered."""
@@ -59,6 +60,7 @@ class State:
         counted: by condition id, what the worker that writes it counts.
         views: markets whose streams are followed.
         order: condition ids as listed.
+        read: what the last reading was asked for, besides the header.
     """
 
     def __init__(self, title: str = "bookstream") -> None:
@@ -66,6 +68,7 @@ class State:
         self.away = ""
         self.away_since_ms = 0
         self.looked = False
+        self.read = Wish()
         self.read_ms = 0
         self.workers: Sequence[WorkerRecord] = ()
         self.unreadable: Sequence[str] = ()
@@ -82,8 +85,9 @@ class State:
         self.activity = Activity()
         self.frames = Rates()
         self.hearing = Hearing()
+        self._watch = Watch()
         self._ranking = Ranking()
-        self._ranked: tuple[Sort, str, int] | None = None
+        self._ranked: tuple[Sort, bool, str, int] | None = None
         self._ranked_ms = 0
         self._clocks: Mapping[int, int] = {}
         self._updates = Rates()
@@ -101,6 +105,8 @@ class State:
         """Redis does not answer; what was read stays."""
         if not self.away:
             self.away_since_ms = now_ms
+            if self.looked:
+                self.story.tell("redis", "", why, now_ms)
         self.away = why
 
     def take(self, reading: Reading, markets: Mapping[str, MarketLine], opened: str = "") -> None:
@@ -124,7 +130,10 @@ class State:
             self._count_markets(reading.workers)
 
     def take_vitals(self, reading: Reading) -> None:
-        """Takes what belongs to the header: a picture that is held still says whether it can be trusted."""
+        """Takes what tells whether the data can be trusted, which goes on while a picture is held."""
+        if self.away and self.looked:
+            away_s = (reading.at_ms - self.away_since_ms) / 1000
+            self.story.tell("redis", "", f"answers again, after {away_s:.1f} s", reading.at_ms)
         self.away, self.looked, self.read_ms = "", True, reading.at_ms
         if reading.clocks is not None:
             self._clocks = reading.clocks
@@ -166,23 +175,29 @@ class State:
         running = [word for word in self.workers if word.state == "running"]
         return self.hearing.behind_ms(running[-1].worker) if running else 0
 
-    def rank(self, sort: Sort, sought: str, now_ms: int) -> None:
+    def is_followed(self, condition_id: str) -> bool:
+        """Whether a worker writes it; of workers that do not tell it is believed."""
+        return not self.counted or condition_id in self.counted
+
+    def rank(self, sort: Sort, sought: str, now_ms: int, *, backwards: bool = False) -> None:
         """Orders the list, if it is time or the question is another one."""
-        asked = (sort, sought, self._catalog)
+        asked = (sort, backwards, sought, self._catalog)
         # In the first seconds every word of a worker tells much more of who is busy.
         every_ms = RANK_EVERY_MS if len(self.vitals.history) > _RANK_OFTEN_S else RANK_EVERY_MS // 4
         if asked == self._ranked and 0 <= now_ms - self._ranked_ms < every_ms:
             return
-        if self._ranked is None or sort != self._ranked[0]:
+        if self._ranked is None or asked[:2] != self._ranked[:2]:
             self._ranking.forget_places()
-        self._ranking.update(self.markets, self.counted, self.activity, sort, sought)
+        self._ranking.update(self.markets, self.counted, self.activity, sort, sought, backwards=backwards)
         self._ranked, self._ranked_ms = asked, now_ms
 
     def held(self) -> State:
         """A copy that stays as it is while this one goes on with `take_vitals`; the list can still be searched."""
         twin = copy(self)
         twin.hearing, twin.frames, twin._ranking = copy(self.hearing), copy(self.frames), copy(self._ranking)
-        twin.story = self.story.held()
+        twin.story, twin.vitals = self.story.held(), deepcopy(self.vitals)
+        # The reader goes on with the catalog in its place.
+        twin.markets, twin.views = dict(self.markets), dict(self.views)
         return twin
 
     def keep_only(self, followed: Sequence[str]) -> None:
@@ -210,6 +225,8 @@ class State:
                 if one.frames is not None
             }
         )
+        for told in self._watch.gaps(words):
+            self.story.tell(*told, at_ms)
         for word in words:
             self.story.take(word, self.hearing.behind_ms(word.worker))
 
@@ -224,10 +241,14 @@ class State:
         vitals = self.vitals
         vitals.workers = Counter()
         heard = []
+        silent = {
+            word.worker: is_silent(word, self.hearing.age_ms(word.worker, at_ms)) for word in self.workers
+        }
+        for told in self._watch.workers(self.workers, silent):
+            self.story.tell(*told, at_ms)
         for word in self.workers:
-            silent = is_silent(word, self.hearing.age_ms(word.worker, at_ms))
-            vitals.workers["silent" if silent else word.state] += 1
-            if not silent and word.state != "stopped":
+            vitals.workers["silent" if silent[word.worker] else word.state] += 1
+            if not silent[word.worker] and word.state != "stopped":
                 heard.append(word)
         writers = [word for word in heard if word.connections or word.state == "running"]
         vitals.updates_per_s = sum(self._updates.get(word.key) or 0.0 for word in heard)

@@ -21,7 +21,7 @@ class Happening:
 
     Attributes:
         ms: when, Unix milliseconds of our clock.
-        what: gap, reconnect, rescue, error, market; health and note are the dashboard's own.
+        what: gap, reconnect, rescue, error, market; health, redis, worker and note are the dashboard's own.
         who: the worker; empty for our own.
         text: in words.
     """
@@ -62,6 +62,10 @@ class Story:
                 self._lines.append(Happening(ms + behind_ms, plain(what), plain(word.worker), plain(text)))
         while len(self._seen) > 2 * KEPT:
             del self._seen[next(iter(self._seen))]
+
+    def tell(self, what: str, who: str, text: str, ms: int) -> None:
+        """Something that the dashboard saw itself."""
+        self._lines.append(Happening(ms, what, plain(who), plain(text)))
 
     def note(self, text: str, ms: int) -> None:
         """Something that whoever runs the dashboard wants to be read."""

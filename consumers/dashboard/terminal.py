@@ -16,6 +16,7 @@ _READ: Final = 4_096
 _LOCAL_FLAGS: Final = 3
 _INPUT_FLAGS: Final = 0
 _CONTROL_CHARACTERS: Final = 6
+_ENDING: Final = (signal.SIGQUIT, signal.SIGHUP)
 
 
 class Terminal:
@@ -88,6 +89,8 @@ class Terminal:
 class JobControl:
     """Ctrl-Z and `fg`: the terminal is given back before the process sleeps, and taken again when it wakes.
 
+    Signals that end a process out of hand (ctrl-\\, a closed window) become SIGTERM, which ends it in good order.
+
     Args:
         leave, enter: give the terminal back, and take it.
     """
@@ -95,18 +98,23 @@ class JobControl:
     def __init__(self, leave: Callable[[], None], enter: Callable[[], None]) -> None:
         self._leave = leave
         self._enter = enter
+        self._ending: list[signal.Signals] = []
 
     def start(self) -> None:
-        """Listens to SIGTSTP and SIGCONT."""
+        """Listens to SIGTSTP, SIGCONT, SIGQUIT and SIGHUP."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTSTP, self._sleep)
         loop.add_signal_handler(signal.SIGCONT, self._wake)
+        # What is ignored was set so before, by nohup.
+        self._ending = [one for one in _ENDING if signal.getsignal(one) is not signal.SIG_IGN]
+        for one in self._ending:
+            loop.add_signal_handler(one, os.kill, os.getpid(), signal.SIGTERM)
 
     def stop(self) -> None:
-        """The two signals do again what they do by default."""
+        """The signals do again what they do by default."""
         loop = asyncio.get_running_loop()
-        loop.remove_signal_handler(signal.SIGTSTP)
-        loop.remove_signal_handler(signal.SIGCONT)
+        for one in (signal.SIGTSTP, signal.SIGCONT, *self._ending):
+            loop.remove_signal_handler(one)
 
     def _sleep(self) -> None:
         self._leave()

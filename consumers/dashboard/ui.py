@@ -27,7 +27,7 @@ class Ui:
         page: one of the five.
         opened: condition id of the market whose page lies over the list; empty: none.
         help: whether the help lies over everything.
-        sort: of the books.
+        sort, backwards: of the books.
         sought: the filter of the books.
         typing: whether keys go into the filter.
         paused: whether the picture is held.
@@ -41,6 +41,7 @@ class Ui:
     opened: str = ""
     help: bool = False
     sort: Sort = "activity"
+    backwards: bool = False
     sought: str = ""
     typing: bool = False
     paused: bool = False
@@ -176,11 +177,14 @@ def _moved(ui: Ui, key: str, listed: Listed) -> Ui:
     return settled(ui.at(Place(keys[to], ui.place.top)), listed)
 
 
-def _sorted(ui: Ui, step: int) -> Ui:
+def _sorted(ui: Ui, *, turn: bool) -> Ui:
     if ui.page != "books" or ui.opened:
         return ui
-    sort = SORTS[(SORTS.index(ui.sort) + step) % len(SORTS)]
-    return replace(ui, sort=sort, places={**ui.places, "books": Place()})
+    places = {**ui.places, "books": Place()}
+    if turn:
+        return replace(ui, backwards=not ui.backwards, places=places)
+    sort = SORTS[(SORTS.index(ui.sort) + 1) % len(SORTS)]
+    return replace(ui, sort=sort, backwards=False, places=places)
 
 
 def _turned(ui: Ui, step: int) -> Ui:
@@ -202,8 +206,8 @@ _ACTIONS: Final[Mapping[str, Callable[[Ui], Ui]]] = {
     "?": lambda ui: replace(ui, help=True),
     "p": lambda ui: replace(ui, paused=not ui.paused),
     "/": lambda ui: replace(ui, page="books", opened="", scroll=0, typing=True),
-    "s": lambda ui: _sorted(ui, 1),
-    "S": lambda ui: _sorted(ui, -1),
+    "s": lambda ui: _sorted(ui, turn=False),
+    "S": lambda ui: _sorted(ui, turn=True),
     "tab": lambda ui: _turned(ui, 1),
     "back-tab": lambda ui: _turned(ui, -1),
     "esc": _escaped,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,11 +21,21 @@ from consumers.dashboard.pages.frame import Frame, frame, listed
 from consumers.dashboard.pages.glyphs import ASCII, UNICODE, glyphs_for, sparkline
 from consumers.dashboard.picture import paper_size, svg
 from consumers.dashboard.plain import fit, plain, shorten
-from consumers.dashboard.reading import EngineWord
+from consumers.dashboard.reading import EngineWord, Wish
 from consumers.dashboard.state import State
 from consumers.dashboard.ui import Place, Ui, settled
 from tests.dashboard_screens import FOLDER, screens, views
-from tests.dashboard_world import NOW_MS, ODD_QUESTIONS, busy_state, group, lines, look, parsed, reading
+from tests.dashboard_world import (
+    NOW_MS,
+    ODD_QUESTIONS,
+    busy_state,
+    group,
+    lines,
+    look,
+    opportunity,
+    parsed,
+    reading,
+)
 
 
 @cache
@@ -123,9 +135,30 @@ def test_what_a_silent_engine_found_does_not_look_fresh() -> None:
     assert "bold green" in shown()
     state.take(reading(engine=EngineWord("arb", NOW_MS - 12_000)), lines())
     assert shown() == {"dim"}
-    assert "no engine is heard for 12s: what is open may be over" in frame(state, ui, look()).text
+    assert "the engine was last heard of 12s ago: what is open may be over" in frame(state, ui, look()).text
     state.take(reading(engine=EngineWord("arb", 0)), lines())
-    assert "no engine is heard any more" in frame(state, ui, look()).text
+    assert "no engine is running: what is open" in frame(state, ui, look()).text
+    state.take(
+        reading(
+            found_anew=True,
+            found=[opportunity("close", NOW_MS - 65_000, "b9", duration_ms="400")],
+            engine=EngineWord("arb", NOW_MS - 7_000),
+        ),
+        lines(),
+    )
+    text = frame(state, ui, look()).text
+    assert "the engine was last heard of 7s ago; start one: bookstream arbitrage" in text
+    assert look().clock(NOW_MS - 65_000) in text, "when it closed"
+
+
+def test_nine_legs_are_told_on_the_least_screen() -> None:
+    state = busy_state()
+    leg = {"token": "1", "market": next(iter(lines())), "outcome": 0, "price": "0.1", "size": "5"}
+    legs = orjson.dumps([leg | {"price": f"0.1{at}"} for at in range(9)]).decode()
+    state.take(reading(found=[opportunity("open", NOW_MS, "b9", legs=legs)]), lines())
+    text = frame(state, Ui(page="opportunities"), look(80, 24)).text
+    assert all(f"x 0.1{at} " in text for at in range(9))
+    assert "more" not in text
 
 
 def test_groups_fit_their_screen_with_their_dead_letters() -> None:
@@ -145,7 +178,9 @@ def test_groups_fit_their_screen_with_their_dead_letters() -> None:
 def test_what_it_is_sorted_by_is_shown(width: int) -> None:
     for sort, title in (("volume", "vol 24h"), ("age", "age"), ("spread", "spread"), ("name", "market")):
         head = frame(shared_state(), Ui(sort=sort), look(width)).text.splitlines()[4]
-        assert f"{title}▼" in head
+        assert f"{title}{'▼' if sort == 'volume' else '▲'}" in head
+        head = frame(shared_state(), Ui(sort=sort, backwards=True), look(width)).text.splitlines()[4]
+        assert f"{title}{'▲' if sort == 'volume' else '▼'}" in head
 
 
 def test_inside_a_gap_no_price_is_shown() -> None:
@@ -287,6 +322,8 @@ def test_sparklines() -> None:
     assert sparkline([1, 2, 3], 2, ASCII).isascii()
     assert glyphs_for("utf-8") is glyphs_for("UTF8") is UNICODE
     assert glyphs_for("ascii") is glyphs_for("latin-1") is ASCII
+    assert glyphs_for("utf-8", "C") is glyphs_for("utf-8", "POSIX") is ASCII, "Python writes UTF-8 there"
+    assert glyphs_for("utf-8", "C.UTF-8") is glyphs_for("utf-8", "de_DE.utf8") is UNICODE
 
 
 def test_paper() -> None:
@@ -297,9 +334,61 @@ def test_paper() -> None:
     )
 
 
-def test_a_held_picture_has_a_live_header() -> None:
+def test_that_the_data_has_stopped_is_told_over_a_held_picture() -> None:
     state = busy_state()
     held = state.held()
     state.lost("Redis does not answer", NOW_MS)
     text = frame(held, Ui(paused=True), replace(look(), wall_ms=NOW_MS + 9_000), state).text
-    assert text.startswith(" DOWN  PAUSED  Redis does not answer")
+    assert text.startswith(" PAUSED since 23:13:20 (9s)  DOWN  Redis does not answer")
+
+
+def test_a_held_picture_stays_whole_and_says_what_it_has_nothing_of() -> None:
+    state, ui = busy_state(), Ui(paused=True)
+    state.read = Wish(follow=tuple(state.order))
+    held = state.held()
+    before = frame(held, ui, look()).text.splitlines()
+    later = parsed(now_ms=NOW_MS + 12_000, counters={"updates": 10**6}, tokens_live=0)
+    state.take_vitals(reading(NOW_MS + 12_000, workers=[later]))
+    state.story.note("new", NOW_MS + 12_000)
+    made = frame(held, ui, look(wall_ms=NOW_MS + 12_400), state)
+    assert made.text.splitlines()[1:] == before[1:], "figures, ages and marks"
+    assert made.text.startswith(" PAUSED since 23:13:20 (12s)  DOWN  no token is live"), made.text[:80]
+    assert "LIVE" not in frame(held, ui, look(wall_ms=NOW_MS + 12_400)).text.splitlines()[0]
+    styles = {str(s.style) for one in made.lines[5:17] for s in one}
+    assert any("green" in style for style in styles), "as fresh as when it was held"
+    opened = state.order[3]
+    del held.views[opened]
+    text = frame(held, ui, look()).text
+    assert len(re.findall(r"paused: +not read", text)) == text.count("paused:") == 1
+    for other in (
+        Ui(paused=True, page="opportunities"),
+        Ui(paused=True, page="groups"),
+        Ui(paused=True, opened=opened),
+        Ui(paused=True, opened=state.order[4]),
+    ):
+        held.views[state.order[4]].entries.clear()
+        text = frame(held, other, look()).text
+        assert "paused: not read; p goes on" in text, other
+        assert "looking for" not in text
+        assert "no entries yet" not in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_how_old_the_last_picture_is_comes_before_a_long_reason(width: int) -> None:
+    state = busy_state()
+    state.lost("Redis does not answer (" + "Connection closed by server. " * 9 + ")", NOW_MS)
+    text = frame(state, Ui(), look(width, wall_ms=NOW_MS + 75_000)).text
+    assert text.startswith(" DOWN  what is shown is 75 s old: Redis does not answer"), text[:100]
+
+
+def test_marks_that_terminals_measure_differently_are_left_out() -> None:
+    assert plain("\u0915\u093e \u0b95\u0bc0") == "\u0915 \u0b95\u0bc0"
+    assert plain("Cafe\u0301") == "Caf\u00e9"
+    assert cell_len(plain("\u1100\u1161")) == 2
+
+
+def test_the_price_of_a_market_stands_between_its_low_and_its_high() -> None:
+    state = busy_state()
+    text = frame(state, Ui(opened=next(iter(state.markets))), look(80, 24)).text
+    (drawn,) = (one for one in text.splitlines() if one.startswith(" mid "))
+    assert [drawn.split()[2], *drawn.split()[-2:]] == ["0.41", "0.52", "0.5"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -145,7 +146,7 @@ def test_lost_redis_keeps_the_picture_and_says_how_old_it_is() -> None:
     views = dict(state.views)
     state.lost("Redis does not answer", NOW_MS + 500)
     health = state.health(NOW_MS + 4_000)
-    assert (health.word, health.why, health.todo) == (
+    assert (health.word, health.why, health.old) == (
         "DOWN",
         "Redis does not answer",
         "what is shown is 4 s old",
@@ -248,9 +249,11 @@ def test_the_log_takes_each_line_once_and_tells_of_the_word() -> None:
     state.story.judge(state.health(NOW_MS + 3_000), NOW_MS + 3_000)
     state.take(reading(NOW_MS + 6_500, workers=[told(6)]), {})
     state.story.judge(state.health(NOW_MS + 6_500), NOW_MS + 6_500)
-    assert [line.text for line in state.story.lines[:2]] == [
+    assert [line.text for line in state.story.lines[:4]] == [
         "LIVE again, after 3.5 s",
+        "answers again, after 3.5 s",
         "DOWN: Redis does not answer",
+        "Redis does not answer",
     ]
 
 
@@ -271,3 +274,49 @@ def test_time_lines() -> None:
     ]
     assert "".join("x" if bad else "." for bad in gap_cells(found, 0, span, 10)) == "...xxxx.xx"
     assert "".join("x" if bad else "." for bad in gap_cells(found, 1, span, 10)) == "........xx"
+
+
+def test_workers_that_come_and_go_and_gaps_by_redis_are_written_down() -> None:
+    state = State()
+
+    def look(second: int, *words: WorkerRecord) -> None:
+        state.take(reading(NOW_MS + 1000 * second, workers=words), {})
+
+    look(0, told(0, gaps_by_cause={"redis": 4}))
+    assert not state.story.lines, "what is found is no news"
+    look(1, told(1, gaps_by_cause={"redis": 28, "stale": 3}), told(1, worker="beta-2", state="standby"))
+    state.take(reading(NOW_MS + 4_000), {})
+    look(5, told(5, gaps_by_cause={"redis": 28}), told(5, worker="beta-2", state="stopped"))
+    look(6, told(6, started_ms=NOW_MS + 5_500))
+    look(7)
+    assert [(line.what, line.who, line.text) for line in state.story.lines[::-1]] == [
+        ("gap", "alpha-1", "24 gaps by redis"),
+        ("worker", "beta-2", "seen for the first time, standing by"),
+        ("worker", "alpha-1", "silent"),
+        ("worker", "beta-2", "silent"),
+        ("worker", "alpha-1", "heard again, running"),
+        ("worker", "beta-2", "stopped"),
+        ("worker", "alpha-1", "started anew, running"),
+        ("worker", "alpha-1", "gone: its record expired"),
+    ]
+
+
+def test_backwards_is_the_other_way_round_and_what_nobody_follows_comes_last() -> None:
+    state, ids = busy_state(), list(lines())
+    state.rank("volume", "", NOW_MS, backwards=True)
+    volumes = [state.markets[one].volume_24h for one in state.order]
+    assert volumes == sorted(volumes)
+    state.rank("spread", "", NOW_MS, backwards=True)
+    assert state.order[-1] == ids[3], "without a spread: last, both ways"
+    spreads = [Decimal(state.counted[one].get("spread") or 0) for one in state.order[:-1]]
+    assert spreads == sorted(spreads, reverse=True)
+    counted = {one: word for one, word in state.counted.items() if one not in ids[:2]}
+    state.counted = counted
+    for sort in ("activity", "spread", "age", "volume", "name"):
+        for backwards in (False, True):
+            state.rank(sort, "", NOW_MS, backwards=not backwards)
+            state.rank(sort, "", NOW_MS, backwards=backwards)
+            assert set(state.order[-2:]) == set(ids[:2]), (sort, backwards)
+    assert not state.is_followed(ids[0])
+    state.counted = {}
+    assert state.is_followed(ids[0]), "an older worker does not say"

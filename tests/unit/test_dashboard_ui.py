@@ -90,7 +90,9 @@ def test_sorting_goes_round_and_only_where_there_is_something_to_sort() -> None:
         seen.append(ui.sort)
         ui = press(ui, "s", LISTED)
     assert (seen, ui.sort) == (list(SORTS), SORTS[0])
-    assert after("S").sort == SORTS[-1]
+    assert after("S") == Ui(backwards=True, places={"books": Place()})
+    assert not after("S", "S").backwards
+    assert not after("S", "s").backwards
     assert after("2", "s").sort == SORTS[0]
 
 

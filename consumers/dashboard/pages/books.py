@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from consumers.dashboard.choices import Sort
+from consumers.dashboard.choices import RISING, Sort
 from consumers.dashboard.pages.cells import (
     BAD,
     GOOD,
@@ -108,12 +108,19 @@ def books(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     if not state.order:
         return [head(table, look), *_nothing(state, ui, look, rows)]
     place = ui.place
-    faded = state.is_old(look.wall_ms)
-    lines = [head(table, look, _SORTED_TITLES[ui.sort])]
+    faded = state.is_old(look.now_ms)
+    rising = (ui.sort in RISING) != ui.backwards
+    lines = [head(table, look, _SORTED_TITLES[ui.sort], rising=rising)]
     for one in state.order[place.top : place.top + rows]:
         if one in state.markets:
             lines.append(
-                row(_cells(state, one, ui.sort, look), table, look, marked=one == place.key, faded=faded)
+                row(
+                    _cells(state, one, ui, look),
+                    table,
+                    look,
+                    marked=one == place.key,
+                    faded=faded or not state.is_followed(one),
+                )
             )
     lines.extend(blank(look) for _ in range(height - len(lines)))
     return lines
@@ -136,20 +143,23 @@ def _nothing(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     return centred(said, look, height)
 
 
-def _cells(state: State, one: str, sort: Sort, look: Look) -> list[Cell]:
+def _cells(state: State, one: str, ui: Ui, look: Look) -> list[Cell]:
     market, view = state.markets[one], state.views.get(one)
     counted = state.counted.get(one)
-    shape = shape_of(look.width, sort)
+    shape = shape_of(look.width, ui.sort)
     quote = view.quotes[0] if view is not None else None
     over = market.state != "open" or bool(quote and quote.resolved)
     rate = state.activity.rate(one)
-    room = widths_of(columns(look.width, sort), look.width - 2)[0]
+    room = widths_of(columns(look.width, ui.sort), look.width - 2)[0]
     cells: list[Cell] = [(shorten(market.question, room, look.glyphs.ellipsis), QUIET if over else "")]
     if shape.event:
         cells.append((market.event if market.event != market.question else "", QUIET))
     half_blind = view is not None and bool(view.quotes[1].gap) and not view.quotes[0].gap
     cells.append((f"{market.outcomes[0]}!", BAD) if half_blind else (market.outcomes[0], QUIET))
-    cells += sides(quote, look, _side_width(shape), market.outcomes)
+    if quote is None and ui.paused:
+        cells += [("paused:", QUIET), (_left("not read", _side_width(shape)), QUIET)]
+    else:
+        cells += sides(quote, look, _side_width(shape), market.outcomes)
     cells.append((quote.spread if quote is not None and quote.is_trusted else "", ""))
     if shape.trades:
         cells.append(last_trade(quote, look))

@@ -26,6 +26,9 @@ WARN: Final = "yellow"
 BAD: Final = "bold red"
 SPECIAL: Final = "cyan"
 
+NOT_READ: Final = "paused: not read; p goes on"
+"""Of what a held picture has nothing of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -117,12 +120,13 @@ def widths_of(columns: tuple[Column, ...], width: int) -> tuple[int, ...]:
     )
 
 
-def head(columns: tuple[Column, ...], look: Look, sorted_by: str = "") -> Line:
-    """The titles of a table, with a sign at the one it is sorted by."""
+def head(columns: tuple[Column, ...], look: Look, sorted_by: str = "", *, rising: bool = False) -> Line:
+    """The titles of a table, with a sign at the one it is sorted by: which way its values go downwards."""
+    sign = look.glyphs.up if rising else look.glyphs.down
     made: Line = [Segment("  ")]
     for column, width in zip(columns, widths_of(columns, look.width - 2), strict=True):
         chosen = bool(sorted_by) and column.title == sorted_by
-        title = column.title + look.glyphs.down if chosen else column.title
+        title = column.title + sign if chosen else column.title
         made.append(cell(title, width, look, "bold" if chosen else TITLE, right=column.right))
         made.append(Segment(" "))
     return made[:-1] + _rest(made[:-1], look)

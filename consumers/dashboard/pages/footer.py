@@ -15,7 +15,7 @@ NOTES_FOR_MS: Final = 60_000
 
 def notes(state: State, look: Look) -> list[Line]:
     """The newest notes, for a minute."""
-    fresh = state.story.notes(look.wall_ms - NOTES_FOR_MS)[-NOTES_SHOWN:]
+    fresh = state.story.notes(look.now_ms - NOTES_FOR_MS)[-NOTES_SHOWN:]
     return [line([(f"{look.clock(one.ms)} ", QUIET), (one.text, WARN)], look) for one in fresh]
 
 

@@ -10,7 +10,7 @@ from rich.segment import Segment
 
 from consumers.dashboard.pages.books import TITLE_LINES as BOOKS_TITLE
 from consumers.dashboard.pages.books import books
-from consumers.dashboard.pages.cells import Line, Look, centred
+from consumers.dashboard.pages.cells import NOT_READ, QUIET, Line, Look, centred
 from consumers.dashboard.pages.connections import connections
 from consumers.dashboard.pages.connections import rows as connection_rows
 from consumers.dashboard.pages.footer import footer, notes
@@ -80,16 +80,16 @@ def frame(state: State, ui: Ui, look: Look, vitals: State | None = None) -> Fram
         state: what the page shows.
         ui: which page.
         look: on what.
-        vitals: what the header shows, where the picture is held; else it is the same state.
+        vitals: what the word is of, where the picture is held; else it is the same state.
     """
     if look.width < LEAST_WIDTH or look.height < LEAST_HEIGHT:
         return _too_small(look)
     current = vitals or state
     health = current.health(look.wall_ms)
-    told = notes(current, look)
+    told = notes(state, look)
     height = _room(state, look)
     lines = [
-        *header(current, health, ui, look),
+        *header(state, health, ui, look),
         *_page(state, ui, look, height),
         *told,
         footer(ui, listed(state, ui, look), look),
@@ -104,6 +104,8 @@ def _room(state: State, look: Look) -> int:
 def _page(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     if ui.help:
         return help_page(look, height)
+    if ui.paused and not _was_read(state, ui):
+        return centred([(NOT_READ, QUIET)], look, height)
     if ui.opened:
         return market_page(state, ui, look, height)
     if ui.page == "books":
@@ -115,6 +117,14 @@ def _page(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     if ui.page == "groups":
         return groups(state, ui, look, height)
     return log(state, ui, look, height)
+
+
+def _was_read(state: State, ui: Ui) -> bool:
+    if ui.opened:
+        return ui.opened in state.views
+    if ui.page == "opportunities":
+        return state.read.opportunities
+    return state.read.groups or ui.page != "groups"
 
 
 def _too_small(look: Look) -> Frame:

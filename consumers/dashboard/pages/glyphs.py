@@ -52,9 +52,16 @@ ASCII: Final = Glyphs(
 )
 
 
-def glyphs_for(encoding: str) -> Glyphs:
-    """The set that can be written in an encoding."""
-    return UNICODE if encoding.lower().replace("_", "-").startswith("utf") else ASCII
+def glyphs_for(encoding: str, locale_name: str = "") -> Glyphs:
+    """The set that can be written in an encoding, and that the locale can show.
+
+    Args:
+        encoding: of the output.
+        locale_name: LC_ALL, else LC_CTYPE; empty: the encoding decides. In the C locale Python writes UTF-8 all the
+            same (PEP 540), whatever the terminal knows.
+    """
+    named = encoding.lower().replace("_", "-").startswith("utf")
+    return UNICODE if named and "utf" in (locale_name or "utf").lower() else ASCII
 
 
 def sparkline(values: Sequence[float], width: int, glyphs: Glyphs, *, from_zero: bool = True) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.cells import cell_len
 
-from consumers.dashboard.choices import PAGES
+from consumers.dashboard.choices import PAGES, RISING
 from consumers.dashboard.health import Health
 from consumers.dashboard.pages.cells import (
     BAD,
@@ -20,7 +20,7 @@ from consumers.dashboard.pages.cells import (
     line,
     spread_out,
 )
-from consumers.dashboard.pages.figures import NOTHING, count, memory, millis, per_s
+from consumers.dashboard.pages.figures import NOTHING, count, memory, millis, per_s, span
 from consumers.dashboard.pages.glyphs import sparkline
 from consumers.dashboard.plain import plain
 from consumers.dashboard.state import SPARK_S, State
@@ -46,20 +46,35 @@ _NAMES: Final = {
 
 
 def header(state: State, health: Health, ui: Ui, look: Look) -> list[Line]:
-    """Four lines: the word; what flows; who makes it flow; the pages."""
+    """Four lines: the word; what flows; who makes it flow; the pages.
+
+    Args:
+        state: what is shown.
+        health: of this moment, also over a picture that is held.
+        ui, look: by whom and on what.
+    """
     return [_word(state, health, ui, look), _flow(state, look), _parts(state, look), _tabs(ui, look)]
 
 
 def _word(state: State, health: Health, ui: Ui, look: Look) -> Line:
-    left: list[Cell] = [(f" {health.word} ", _BADGES[health.word])]
+    left: list[Cell] = []
     if ui.paused:
-        left.append((" PAUSED ", "bold black on cyan"))
+        held = f" PAUSED since {look.clock(look.now_ms)} ({span(look.wall_ms - look.now_ms)}) "
+        left.append((held, "bold black on cyan"))
+    if not (ui.paused and health.word == "LIVE"):
+        # However still the picture is held, that the data has stopped is told.
+        left.append((f" {health.word} ", _BADGES[health.word]))
+    if health.old and not ui.paused:
+        # Before the reason, which may be long.
+        left.append((f" {health.old}:", "bold"))
     if health.why:
         left.append((f" {plain(health.why)}", "bold"))
         if health.more:
             left.append((f", {health.more} more", ""))
         if health.todo:
             left.append((f" {look.glyphs.dot} {health.todo}", ""))
+    elif ui.paused:
+        left.append((" p goes on", QUIET))
     elif health.word == "LIVE":
         left.append(
             (
@@ -190,4 +205,5 @@ def _tabs(ui: Ui, look: Look) -> Line:
 def _asked(ui: Ui, look: Look) -> list[Cell]:
     if ui.page != "books" or ui.opened:
         return []
-    return [("by ", QUIET), (ui.sort, "bold"), (" ", "")]
+    sign = look.glyphs.up if (ui.sort in RISING) != ui.backwards else look.glyphs.down
+    return [("by ", QUIET), (f"{ui.sort}{sign}", "bold"), (" ", "")]

@@ -15,8 +15,8 @@ _KEYS: Final = (
     ("enter", "open the marked market: both outcomes, gaps, entries"),
     ("esc", "back: leave the market, clear the filter, unmark"),
     ("/", "filter markets as you type: question, event, slug, id"),
-    ("s S", "sort by activity, spread, age, volume, name"),
-    ("p", "hold the picture; the first lines go on"),
+    ("s S", "sort by activity, spread, age, volume, name; reverse"),
+    ("p", "hold the picture, ages and all; p again: go on"),
     ("ctrl-l", "draw anew"),
     ("q ctrl-c", "leave"),
 )

@@ -1,4 +1,4 @@
-"""Page 5: the latest gaps, reconnects, rescues and errors of all workers, newest first."""
+"""Page 5: the latest gaps, reconnects, rescues and errors of all workers, and who came and went; newest first."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ _STYLES: Final = {
     "rescue": WARN,
     "market": QUIET,
     "note": "cyan",
+    "redis": WARN,
+    "worker": WARN,
 }
 
 

@@ -6,7 +6,20 @@ from typing import Final
 
 from consumers.dashboard.markets import MarketLine
 from consumers.dashboard.pages.books import change, last_trade, match_rate
-from consumers.dashboard.pages.cells import BAD, GOOD, QUIET, Cell, Column, Line, Look, blank, head, line, row
+from consumers.dashboard.pages.cells import (
+    BAD,
+    GOOD,
+    NOT_READ,
+    QUIET,
+    Cell,
+    Column,
+    Line,
+    Look,
+    blank,
+    head,
+    line,
+    row,
+)
 from consumers.dashboard.pages.figures import dollars, exact, per_s, size, span
 from consumers.dashboard.pages.glyphs import sparkline
 from consumers.dashboard.plain import plain
@@ -19,6 +32,8 @@ TOP_LINES: Final = 12
 """Above the entries."""
 
 _LABEL: Final = 12
+_LOW: Final = 8
+_RIGHT: Final = 15
 _WIDE: Final = 112
 _KINDS: Final = {"top": "", "trade": "cyan", "tick": "magenta", "gap": BAD, "resolved": "magenta"}
 
@@ -40,7 +55,7 @@ def market_page(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
         line(_facts(state, market, look), look),
         *_quotes(state, market, view, look),
         blank(look),
-        *_history(state, market, view, look),
+        *_history(state, market, view, ui, look),
         *_entries(market, view, ui, look, entry_rows(height)),
     ]
     return (lines + [blank(look)] * height)[:height]
@@ -90,7 +105,7 @@ def _quotes(state: State, market: MarketLine, view: MarketView, look: Look) -> l
         cells += [last_trade(quote, look), (age, QUIET)]
         if look.width >= _WIDE:
             cells += [(str(quote.gen or ""), QUIET), (f"{quote.seq:,}" if quote.seq else "", QUIET)]
-        lines.append(row(cells, table, look, faded=state.is_old(look.wall_ms)))
+        lines.append(row(cells, table, look, faded=state.is_old(look.now_ms)))
     return lines
 
 
@@ -110,12 +125,14 @@ def _untrusted(quote: Quote, market: MarketLine) -> list[Cell]:
     return [("no top", QUIET), ("", ""), ("", ""), ("", ""), ("", "")]
 
 
-def _history(state: State, market: MarketLine, view: MarketView, look: Look) -> list[Line]:
+def _history(state: State, market: MarketLine, view: MarketView, ui: Ui, look: Look) -> list[Line]:
     entries = list(view.entries)
     time = span_of(entries, look.now_ms - state.behind_ms)
     if time is None:
-        return [line([(" no entries yet", QUIET)], look), *(blank(look) for _ in range(4))]
-    room = look.width - _LABEL - 10
+        unread = ui.paused and state.read.opened != ui.opened
+        said = f" {NOT_READ}" if unread else " no entries yet"
+        return [line([(said, QUIET)], look), *(blank(look) for _ in range(4))]
+    room = look.width - _LABEL - _LOW - _RIGHT
     found = gaps(entries)
     lines = [_price(market, entries, time, room, look)]
     for outcome in (0, 1):
@@ -133,14 +150,18 @@ def _price(market: MarketLine, entries: list[Seen], time: Span, room: int, look:
     drawn = sparkline(known, len(known), look.glyphs, from_zero=False) if known else ""
     bars = iter(drawn)
     text = "".join(next(bars) if one is not None else " " for one in series)
-    newest = f"{known[-1]:.4g}" if known else ""
-    return line(
-        [(_label(f"mid {market.outcomes[0]}"), QUIET), (text, "cyan"), (f" {newest:>8}", "bold")], look
-    )
+    low, high, newest = (f"{one:.4g}" for one in (min(known), max(known), known[-1])) if known else ("",) * 3
+    cells: list[Cell] = [
+        (f"{_label(f'mid {market.outcomes[0]}')}{low:>{_LOW - 1}} ", QUIET),
+        (text, "cyan"),
+        (f" {high:<7}", QUIET),
+        (f"{newest:>7}", "bold"),
+    ]
+    return line(cells, look)
 
 
 def _gap_line(outcome: str, bad: list[bool], number: int, look: Look) -> Line:
-    cells: list[Cell] = [(_label(f"gaps {outcome}"), QUIET)]
+    cells: list[Cell] = [(f"{_label(f'gaps {outcome}')}{'':{_LOW}}", QUIET)]
     at = 0
     while at < len(bad):
         until = at
@@ -149,7 +170,7 @@ def _gap_line(outcome: str, bad: list[bool], number: int, look: Look) -> Line:
         sign = look.glyphs.bad if bad[at] else look.glyphs.good
         cells.append((sign * (until - at), BAD if bad[at] else GOOD))
         at = until
-    cells.append((f" {number:>8}", BAD if number else QUIET))
+    cells.append((f"{number:>{_RIGHT}}", BAD if number else QUIET))
     return line(cells, look)
 
 
@@ -157,7 +178,7 @@ def _scale(time: Span, room: int, look: Look) -> Line:
     begins, length = look.clock(time.from_ms), f"{span(time.to_ms - time.from_ms)}"
     ends = look.clock(time.to_ms)
     middle = f"{length:^{max(room - len(begins) - len(ends), 0)}}"
-    return line([(" " * _LABEL, ""), (f"{begins}{middle}{ends}", QUIET)], look)
+    return line([(" " * (_LABEL + _LOW), ""), (f"{begins}{middle}{ends}", QUIET)], look)
 
 
 def _label(text: str) -> str:

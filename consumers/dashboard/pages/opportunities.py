@@ -45,6 +45,7 @@ def columns(width: int) -> tuple[Column, ...]:
         Column("bps", 7, right=True),
         Column("size", 5, right=True),
         Column("lasts", 5, right=True),
+        *([Column("closed", 8)] if wide else []),
         *([Column("guarantee", 24 if width >= 160 else 11)] if wide else [Column("guarantee", 10)]),
     )
 
@@ -56,8 +57,8 @@ def listed(state: State) -> list[tuple[str, Opportunity]]:
 
 
 def leg_lines(height: int) -> int:
-    """Lines at the bottom: what the marked one is worth, and its legs."""
-    return 5 if height < 30 else 10
+    """Lines at the bottom: what the marked one is worth, and its legs, of which there may be nine."""
+    return min(10, max(height - TITLE_LINES - 4, 5))
 
 
 def list_height(height: int) -> int:
@@ -101,18 +102,23 @@ def _nothing(state: State, look: Look) -> list[Cell]:
     if _silence(state, look) is None:
         return [("the engine runs; it has found nothing in the last hour", "")]
     return [
-        ("no engine is running, and nothing was found in the last hour", ""),
+        (f"{_unheard(state, look)}, and nothing was found in the last hour", ""),
         ("start one: bookstream arbitrage", QUIET),
     ]
 
 
 def _rule(state: State, look: Look) -> Line:
-    silent_ms = _silence(state, look)
-    if silent_ms is None:
+    if _silence(state, look) is None:
         return line([(look.glyphs.rule * look.width, QUIET)], look)
-    since = f"for {span(silent_ms)}" if silent_ms else "any more"
-    text = f" no engine is heard {since}: what is open may be over; bookstream arbitrage starts one"
-    return line([(text, WARN)], look)
+    doubt = ": what is open may be over" if state.opportunities.open else ""
+    return line(
+        [(f" {_unheard(state, look)}{doubt}", WARN), ("; start one: bookstream arbitrage", QUIET)], look
+    )
+
+
+def _unheard(state: State, look: Look) -> str:
+    silent_ms = _silence(state, look)
+    return f"the engine was last heard of {span(silent_ms)} ago" if silent_ms else "no engine is running"
 
 
 def _cells(state: State, one: Opportunity, look: Look) -> list[Cell]:
@@ -130,6 +136,7 @@ def _cells(state: State, one: Opportunity, look: Look) -> list[Cell]:
         (priced.bps, plainly),
         (size(priced.size) if priced.size else "", plainly),
         (_lasted(age_ms), plainly),
+        *([("" if is_open else look.clock(one.newest.id.ms + state.behind_ms), QUIET)] if wide else []),
         (priced.guarantee, QUIET),
     ]
 

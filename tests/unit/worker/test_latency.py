@@ -7,7 +7,7 @@ from math import ceil
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.latency import Latencies
+from worker.latency import WINDOW_S, Latencies
 
 
 @given(st.lists(st.integers(11, 90_000_000), min_size=1, max_size=200), st.integers(1, 100))
@@ -31,3 +31,22 @@ def test_what_is_longer_than_all_buckets_or_before_its_time_is_counted_too() -> 
     assert latencies.percentile_ms(50) > 90_000
     latencies.add(-5)
     assert latencies.percentile_ms(50) == 0.01
+
+
+def test_what_is_older_than_a_minute_is_forgotten() -> None:
+    now_s = 100.0
+    latencies = Latencies(lambda: now_s)
+    latencies.add(5_000_000)
+    now_s += WINDOW_S + 1
+    latencies.add(1_000)
+    assert latencies.percentile_ms(99) >= 5_000, "of the window before"
+    assert latencies.percentile_ms(50) < 1.2
+    now_s += WINDOW_S - 2
+    assert latencies.percentile_ms(99) >= 5_000
+    now_s += 2
+    assert latencies.percentile_ms(99) < 1.2
+    now_s += 2 * WINDOW_S
+    assert latencies.percentile_ms(99) == 0, "nothing was written lately"
+    latencies.add(2_000)
+    assert 2 <= latencies.percentile_ms(50) < 2.3
+    assert latencies.count == 3
