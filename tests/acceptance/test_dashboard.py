@@ -150,7 +150,7 @@ async def test_driven_by_keys(server: PrivateRedis, town: Town) -> None:
             await screen.until_shown("paused: not read; p goes on")
         screen.press("1")
         screen.press(ENTER)
-        await screen.until_shown("paused: not read; p goes on", "bid")
+        await screen.until_shown("paused: not read; p goes on", "esc back")
         screen.press(ESC)
         await screen.until_shown("by activity")
         screen.press("p")
@@ -285,7 +285,9 @@ async def test_whatever_dies_is_told_and_heals(tmp_path: Path, server: PrivateRe
                 venue.start()
                 await screen.until_shown("LIVE +every|LIVE +all")
                 server.kill9()
-                took["Redis"] = await screen.until_shown("DOWN .*Redis does not answer", bound_s=TOLD_WITHIN_S)
+                took["Redis"] = await screen.until_shown(
+                    "DOWN .*Redis does not answer", bound_s=TOLD_WITHIN_S
+                )
                 server.start()
                 await screen.until_shown("LIVE +every|LIVE +all")
                 worker.process.kill()
