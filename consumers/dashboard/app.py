@@ -120,6 +120,8 @@ class App:
             began_s = time.monotonic()
             try:
                 wish = self.wish()
+                # A row that left the screen and came back between two looks was dropped, and is wanted again.
+                reader.lack(one for one in (*wish.follow, wish.opened) if one not in self.state.views)
                 reading = await reader.look(wish)
             except ContractError as error:
                 self.state.lost(str(error), self._clock())

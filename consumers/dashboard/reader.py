@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 from redis.asyncio import Redis
@@ -121,6 +121,10 @@ class DashboardReader:
             engine=engine,
             groups=groups,
         )
+
+    def lack(self, condition_ids: Iterable[str]) -> None:
+        """These are not known (any more): the next look begins with them."""
+        self._streams.lack(condition_ids)
 
     def forget(self) -> None:
         """Everything is read anew: Redis was away and may hold something else now."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, cast
 
@@ -42,6 +42,11 @@ class StreamReader:
     def forget(self) -> None:
         """Begins anew: Redis may have lost what was read."""
         self._positions.clear()
+
+    def lack(self, condition_ids: Iterable[str]) -> None:
+        """What was read of these is shown no more: their ends are looked up again when they are asked for."""
+        for one in condition_ids:
+            self._positions.pop(one, None)
 
     async def read(self, wish: Wish, markets: Mapping[str, MarketLine]) -> list[Page]:
         """New entries of what the screen shows; a market seen for the first time comes with its end."""

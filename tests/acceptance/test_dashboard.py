@@ -150,7 +150,7 @@ async def test_driven_by_keys(server: PrivateRedis, town: Town) -> None:
             await screen.until_shown("paused: not read; p goes on")
         screen.press("1")
         screen.press(ENTER)
-        await screen.until_shown("paused: not read; p goes on", "bid")
+        await screen.until_shown("paused: not read; p goes on", "esc back")
         screen.press(ESC)
         await screen.until_shown("by activity")
         screen.press("p")
