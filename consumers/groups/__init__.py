@@ -1,4 +1,4 @@
 """`bookstream groups`: who reads the streams, how far behind, and what was given up on.
 
-Used by `bookstream.commands.groups` alone.
+Used by `bookstream.commands.groups`; the dashboard counts lag by it.
 """
