@@ -59,3 +59,12 @@ def test_every_key_in_full(prefix: str) -> None:
 def test_a_prefix_with_braces_would_move_the_hash_tag(prefix: str) -> None:
     with pytest.raises(SettingsError, match="braces"):
         Keys(prefix)
+
+
+def test_keys_of_the_engine_in_full() -> None:
+    keys = Keys("test:")
+    assert [keys.arbitrage(7), keys.adoptions(7), keys.role("arbitrage")] == [
+        "test:arbitrage:{07}",
+        "test:arbitrage:{07}:catalog",
+        "test:role:arbitrage",
+    ]
