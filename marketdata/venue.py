@@ -27,7 +27,8 @@ MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 """A frame above this ends the connection with close code 1009."""
 
 
-_LAST_TRADES: Final = ("", *(f"0.{thousandths:03}" for thousandths in range(1, 1000)))
+EVERY_LAST_TRADE: Final = ("", *(f"0.{thousandths:03}" for thousandths in range(1, 1000)))
+"""All that the last trade can be where prices have three decimals."""
 
 
 def book_hash(
@@ -59,6 +60,59 @@ def book_hash(
         version: "v2" for markets of protocol v2, else empty.
         form: which keys take part.
     """
+    text = _before_last_trade(
+        market, asset_id, timestamp, bids, asks, min_order_size, tick_size, neg_risk, form
+    )
+    if form == "full":
+        text += last_trade_price + _after_last_trade(version)
+    else:
+        text += "}"
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def last_trade_that_hashes(
+    wanted: str,
+    last_trades: Iterable[str],
+    *,
+    market: str,
+    asset_id: str,
+    timestamp: str,
+    bids: Iterable[tuple[str, str]],
+    asks: Iterable[tuple[str, str]],
+    min_order_size: str,
+    tick_size: str,
+    neg_risk: bool,
+    version: str = "",
+) -> str | None:
+    """The first of `last_trades` with which a whole book has the hash `wanted` of today's form; None: none.
+
+    A book for which one is found is right: its levels take part in the hash, too. They are read once, for the last
+    trade stands behind them: all of EVERY_LAST_TRADE take about a millisecond. Arguments as for `book_hash`.
+    """
+    text = _before_last_trade(
+        market, asset_id, timestamp, bids, asks, min_order_size, tick_size, neg_risk, "full"
+    )
+    before = hashlib.sha1(text.encode(), usedforsecurity=False)
+    end = _after_last_trade(version)
+    for last_trade in last_trades:
+        hashed = before.copy()
+        hashed.update((last_trade + end).encode())
+        if hashed.hexdigest() == wanted:
+            return last_trade
+    return None
+
+
+def _before_last_trade(
+    market: str,
+    asset_id: str,
+    timestamp: str,
+    bids: Iterable[tuple[str, str]],
+    asks: Iterable[tuple[str, str]],
+    min_order_size: str,
+    tick_size: str,
+    neg_risk: bool,
+    form: HashForm,
+) -> str:
     # Every value is a plain number, hex or ASCII word, so no escaping can be needed.
     parts = [
         f'{{"market":"{market}","asset_id":"{asset_id}","timestamp":"{timestamp}","hash":"","bids":[',
@@ -72,48 +126,13 @@ def book_hash(
             f',"min_order_size":"{min_order_size}","tick_size":"{tick_size}",'
             f'"neg_risk":{"true" if neg_risk else "false"}'
         )
-        if form == "full":
-            parts.append(f',"last_trade_price":"{last_trade_price}"')
-            if version:
-                parts.append(f',"version":"{version}"')
-    parts.append("}")
-    return hashlib.sha1("".join(parts).encode(), usedforsecurity=False).hexdigest()
+    if form == "full":
+        parts.append(',"last_trade_price":"')
+    return "".join(parts)
 
 
-def last_trade_that_hashes(
-    wanted: str,
-    *,
-    market: str,
-    asset_id: str,
-    timestamp: str,
-    bids: Iterable[tuple[str, str]],
-    asks: Iterable[tuple[str, str]],
-    min_order_size: str,
-    tick_size: str,
-    neg_risk: bool,
-    version: str = "",
-) -> str | None:
-    """The last trade's price with which a whole book has the hash `wanted` of today's form, if there is one.
-
-    Tries every price of three decimals, about a millisecond in all. A book for which one is found is right: its
-    levels take part in the hash, too. Arguments as for `book_hash`.
-    """
-    parts = [
-        f'{{"market":"{market}","asset_id":"{asset_id}","timestamp":"{timestamp}","hash":"","bids":[',
-        ",".join(f'{{"price":"{price}","size":"{size}"}}' for price, size in bids),
-        '],"asks":[',
-        ",".join(f'{{"price":"{price}","size":"{size}"}}' for price, size in asks),
-        f'],"min_order_size":"{min_order_size}","tick_size":"{tick_size}",'
-        f'"neg_risk":{"true" if neg_risk else "false"},"last_trade_price":"',
-    ]
-    before = hashlib.sha1("".join(parts).encode(), usedforsecurity=False)
-    end = f'","version":"{version}"}}' if version else '"}'
-    for last_trade in _LAST_TRADES:
-        hashed = before.copy()
-        hashed.update((last_trade + end).encode())
-        if hashed.hexdigest() == wanted:
-            return last_trade
-    return None
+def _after_last_trade(version: str) -> str:
+    return f'","version":"{version}"}}' if version else '"}'
 
 
 def last_trade_spelling(price_micros: int) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from marketdata.decimals import MICROS, to_micros, with_leading_zero
-from marketdata.venue import HashForm, book_hash, last_trade_that_hashes
 from worker.shapes import Change, Level
 
 NO_BID: Final = 0
@@ -79,58 +78,11 @@ class Book:
             with_leading_zero(ask[1]) if ask else "",
         )
 
-    def hash(
-        self,
-        *,
-        market: str,
-        asset_id: str,
-        venue_ms: int,
-        min_order_size: str,
-        tick_size: str,
-        neg_risk: bool,
-        last_trade_price: str,
-        version: str,
-        form: HashForm,
-    ) -> str:
-        """The venue's checksum of this book; see marketdata.venue.book_hash."""
-        return book_hash(
-            market=market,
-            asset_id=asset_id,
-            timestamp=str(venue_ms),
-            bids=[self.bids[price] for price in sorted(self.bids)],
-            asks=[self.asks[price] for price in sorted(self.asks, reverse=True)],
-            min_order_size=min_order_size,
-            tick_size=tick_size,
-            neg_risk=neg_risk,
-            last_trade_price=last_trade_price,
-            version=version,
-            form=form,
-        )
-
-    def last_trade_that_hashes(
-        self,
-        wanted: str,
-        *,
-        market: str,
-        asset_id: str,
-        venue_ms: int,
-        min_order_size: str,
-        tick_size: str,
-        neg_risk: bool,
-        version: str,
-    ) -> str | None:
-        """The last trade with which this book has the hash `wanted`; see marketdata.venue.last_trade_that_hashes."""
-        return last_trade_that_hashes(
-            wanted,
-            market=market,
-            asset_id=asset_id,
-            timestamp=str(venue_ms),
-            bids=[self.bids[price] for price in sorted(self.bids)],
-            asks=[self.asks[price] for price in sorted(self.asks, reverse=True)],
-            min_order_size=min_order_size,
-            tick_size=tick_size,
-            neg_risk=neg_risk,
-            version=version,
+    def in_wire_order(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """(price, size) of the bids and of the asks as the venue sends and hashes them: worst first."""
+        return (
+            [self.bids[price] for price in sorted(self.bids)],
+            [self.asks[price] for price in sorted(self.asks, reverse=True)],
         )
 
     def same_levels(self, bids: Iterable[Level], asks: Iterable[Level]) -> bool:

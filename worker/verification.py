@@ -11,7 +11,14 @@ import enum
 from collections.abc import Iterable
 from typing import Final
 
-from marketdata.venue import HASH_FORMS, HashForm, last_trade_candidates
+from marketdata.venue import (
+    EVERY_LAST_TRADE,
+    HASH_FORMS,
+    HashForm,
+    book_hash,
+    last_trade_candidates,
+    last_trade_that_hashes,
+)
 from worker.book import Book
 
 PATIENCE_US: Final = 250_000
@@ -179,16 +186,7 @@ class HashCheck:
         """
         if self.form != "full" or venue_ms is None:
             return False
-        last_trade = book.last_trade_that_hashes(
-            wanted,
-            market=facts.condition_id,
-            asset_id=token,
-            venue_ms=venue_ms,
-            min_order_size=facts.min_order_size,
-            tick_size=self.tick_size,
-            neg_risk=facts.neg_risk,
-            version=facts.version,
-        )
+        last_trade = self._last_trade(facts, token, book, venue_ms, wanted, EVERY_LAST_TRADE)
         if last_trade is None:
             return False
         facts.proven(last_trade)
@@ -220,22 +218,46 @@ class HashCheck:
     def _matches(
         self, facts: MarketFacts, token: str, book: Book, venue_ms: int, wanted: str, form: HashForm
     ) -> bool:
-        for last_trade in (facts.last_trade_price, *facts.other_last_trades):
-            computed = book.hash(
-                market=facts.condition_id,
-                asset_id=token,
-                venue_ms=venue_ms,
-                min_order_size=facts.min_order_size,
-                tick_size=self.tick_size,
-                neg_risk=facts.neg_risk,
-                last_trade_price=last_trade,
-                version=facts.version,
-                form=form,
-            )
-            if computed == wanted:
-                if form == "full":
-                    facts.proven(last_trade)
-                return True
-            if form != "full":
-                return False
-        return False
+        if form == "full":
+            known = (facts.last_trade_price, *facts.other_last_trades)
+            last_trade = self._last_trade(facts, token, book, venue_ms, wanted, known)
+            if last_trade is not None:
+                facts.proven(last_trade)
+            return last_trade is not None
+        bids, asks = book.in_wire_order()
+        computed = book_hash(
+            market=facts.condition_id,
+            asset_id=token,
+            timestamp=str(venue_ms),
+            bids=bids,
+            asks=asks,
+            min_order_size=facts.min_order_size,
+            tick_size=self.tick_size,
+            neg_risk=facts.neg_risk,
+            form=form,
+        )
+        return computed == wanted
+
+    def _last_trade(
+        self,
+        facts: MarketFacts,
+        token: str,
+        book: Book,
+        venue_ms: int,
+        wanted: str,
+        last_trades: Iterable[str],
+    ) -> str | None:
+        bids, asks = book.in_wire_order()
+        return last_trade_that_hashes(
+            wanted,
+            last_trades,
+            market=facts.condition_id,
+            asset_id=token,
+            timestamp=str(venue_ms),
+            bids=bids,
+            asks=asks,
+            min_order_size=facts.min_order_size,
+            tick_size=self.tick_size,
+            neg_risk=facts.neg_risk,
+            version=facts.version,
+        )
