@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,6 @@ from tests.redis_server import PrivateRedis
 
 MARKETS = 2
 Start = Callable[..., AbstractAsyncContextManager[asyncio.Task[int]]]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrivateRedis]:
-    with PrivateRedis(appendonly=False) as server:
-        yield server
-
-
-@pytest.fixture
-def streams(server: PrivateRedis) -> Iterator[Streams]:
-    with server.client() as client:
-        client.flushall()
-        yield Streams(client)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -19,12 +19,6 @@ from worker.takeover import fence, read_tails
 RAIN = market("rain")
 KEY = Keys().book(RAIN.partition, RAIN.condition_id)
 LIMIT_MS = 6_000
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrivateRedis]:
-    with PrivateRedis(appendonly=False) as server:
-        yield server
 
 
 @pytest.fixture

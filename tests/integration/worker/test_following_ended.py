@@ -29,12 +29,6 @@ from worker.publisher import Publisher
 from worker.shards import Shards
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrivateRedis]:
-    with PrivateRedis(appendonly=False) as server:
-        yield server
-
-
 @pytest.fixture
 def writer(server: PrivateRedis) -> Iterator[StreamWriter]:
     with server.client() as client:

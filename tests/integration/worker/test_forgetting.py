@@ -23,12 +23,6 @@ OLD_MS = int(MAX_AGE_S * 1000) + 60_000
 ALL = range(64)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrivateRedis]:
-    with PrivateRedis(appendonly=False) as server:
-        yield server
-
-
 @pytest.fixture
 def writer(server: PrivateRedis) -> Iterator[StreamWriter]:
     with server.client() as client:

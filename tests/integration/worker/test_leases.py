@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import redis.asyncio
@@ -15,12 +15,6 @@ from marketdata.redis_target import RedisTarget
 from tests.redis_server import PrivateRedis
 
 PARTITIONS = range(8)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrivateRedis]:
-    with PrivateRedis(appendonly=False) as server:
-        yield server
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import orjson
@@ -15,19 +15,6 @@ from tests.redis_server import PrivateRedis
 
 MARKETS = 2
 TOKENS = 2 * MARKETS
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrivateRedis]:
-    with PrivateRedis(appendonly=False) as server:
-        yield server
-
-
-@pytest.fixture
-def streams(server: PrivateRedis) -> Iterator[Streams]:
-    with server.client() as client:
-        client.flushall()
-        yield Streams(client)
 
 
 @pytest.fixture

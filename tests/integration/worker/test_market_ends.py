@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,6 @@ from marketdata.market import Market
 from tests.integration.worker.fake_venue import FakeVenue, open_venue
 from tests.integration.worker.rig import Streams, causes, until, verified, worker_settings, working
 from tests.redis_server import PrivateRedis
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrivateRedis]:
-    with PrivateRedis(appendonly=False) as server:
-        yield server
 
 
 @pytest.fixture

@@ -3,54 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import orjson
 import pytest
 
 from simulator.captured.records import KnownMarket
-from tests.integration.worker.fake_venue import FakeVenue, open_venue
-from tests.integration.worker.rig import Row, Streams, until, verified
-from tests.integration.worker.silence_rig import MARKETS, Start, Watched, both_modes, one_mode, quick_start
+from tests.integration.worker.fake_venue import FakeVenue
+from tests.integration.worker.rig import Row, until, verified
+from tests.integration.worker.silence_rig import MARKETS, Start, Watched, both_modes, one_mode
 from tests.redis_server import PrivateRedis
 from worker import moves
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrivateRedis]:
-    with PrivateRedis(appendonly=False) as server:
-        yield server
-
-
-@pytest.fixture
-def streams(server: PrivateRedis) -> Iterator[Streams]:
-    with server.client() as client:
-        client.flushall()
-        yield Streams(client)
-
-
-@pytest.fixture
-async def venue() -> AsyncIterator[FakeVenue]:
-    async with open_venue(MARKETS) as venue:
-        yield venue
-
-
-@pytest.fixture
-def watched(streams: Streams) -> Watched:
-    return Watched(streams)
-
-
-@pytest.fixture
-def start(
-    request: pytest.FixtureRequest,
-    server: PrivateRedis,
-    venue: FakeVenue,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Start:
-    return quick_start(request.param, server, venue, tmp_path, monkeypatch)
-
 
 # -- replacing connections of some age ----------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import resource
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +41,6 @@ STRANGE = (
     '{"event_type":"new_thing","text":"é\\u2028\\n"}'.encode(),
     b'  {"event_type": "sport_result" , "x": 1.50}\n',
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrivateRedis]:
-    with PrivateRedis(appendonly=False) as server:
-        yield server
-
-
-@pytest.fixture
-def streams(server: PrivateRedis) -> Iterator[Streams]:
-    with server.client() as client:
-        client.flushall()
-        yield Streams(client)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import redis.asyncio
@@ -20,12 +20,6 @@ from worker.takeover import read_tails
 DAY_MS = 86_400_000
 QUIET = market("quiet")
 KEY = Keys().book(QUIET.partition, QUIET.condition_id)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrivateRedis]:
-    with PrivateRedis(appendonly=False) as server:
-        yield server
 
 
 @pytest.fixture

@@ -16,12 +16,6 @@ from worker import takeover
 from worker.takeover import Tail, ended, handover, read_tails
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PrivateRedis]:
-    with PrivateRedis(appendonly=False) as server:
-        yield server
-
-
 @pytest.fixture
 def writer(server: PrivateRedis) -> Iterator[StreamWriter]:
     with server.client() as client:
