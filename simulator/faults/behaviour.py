@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from simulator.faults.case import Case, Stage
+from simulator.faults.messages import messages
 from simulator.feed import Frame
 from simulator.venue.conduct import Line, Refusal
 
@@ -69,3 +70,11 @@ class Behaviour:
     def takes(self) -> bool:
         """Decides by share and count whether it acts, and counts it."""
         return self.case.takes(self.stage.random)
+
+    def takes_of(self, data: bytes) -> bool:
+        """As `takes`, of a frame, whose time is kept."""
+        if not self.takes():
+            return False
+        times = [row["timestamp"] for row in messages(data) if str(row.get("timestamp", "")).isdecimal()]
+        self.case.venue_ms = int(times[-1]) if times else None
+        return True

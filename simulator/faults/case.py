@@ -38,6 +38,7 @@ class Case:
     Attributes:
         fault: with "any" replaced by whom it became, once it has begun.
         acts: how often it has acted.
+        venue_ms: the time in the last message that it acted on; None: it acts on no messages, or has not yet.
         began_ms, ended_ms: Unix milliseconds; None: not yet.
     """
 
@@ -45,6 +46,7 @@ class Case:
     fault: Fault
     state: State = "waiting"
     acts: int = 0
+    venue_ms: int | None = None
     began_ms: int | None = None
     ended_ms: int | None = None
 
@@ -94,6 +96,7 @@ class Case:
             "id": self.id,
             "state": self.state,
             "acts": self.acts,
+            "venue_ms": self.venue_ms,
             "began_ms": self.began_ms,
             "ended_ms": self.ended_ms,
             "fault": self.fault.told(),

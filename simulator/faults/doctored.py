@@ -34,7 +34,7 @@ class _Doctors(Behaviour):
         def one(token: str, said: Message) -> Message:
             if not self.speaks(said) or not self.case.concerns_token(line.number, token, market):
                 return said
-            return self.doctor(said) if self._is_chosen(token, str(said["hash"])) else said
+            return self.doctor(said) if self._is_chosen(token, str(said["hash"]), data) else said
 
         left = edited(data, lambda message: each_token(message, one))
         return [] if left is None else [left]
@@ -47,11 +47,11 @@ class _Doctors(Behaviour):
         """Does it."""
         raise NotImplementedError
 
-    def _is_chosen(self, token: str, true_hash: str) -> bool:
+    def _is_chosen(self, token: str, true_hash: str, data: bytes) -> bool:
         known = self._steps.get(token)
         if known is not None and known[0] == true_hash:
             return known[1]
-        chosen = self.takes()
+        chosen = self.takes_of(data)
         self._steps[token] = true_hash, chosen
         return chosen
 
@@ -78,7 +78,7 @@ class Garbage(Behaviour):
     """Sends what is no message: behind a real one, or (truncated) in its place."""
 
     def passes(self, line: Line, frame: Frame, data: bytes) -> list[bytes]:
-        if not self.case.concerns_frame(line, frame) or not self.takes():
+        if not self.case.concerns_frame(line, frame) or not self.takes_of(data):
             return [data]
         form = self.fault.form
         return garbage(self.stage.random.choice(_SMALL_FORMS) if form == "any" else form, data)

@@ -24,7 +24,7 @@ class _Picks(Behaviour):
         event = self.fault.event
         if event is not None and all(row.get("event_type") != event for row in messages(data)):
             return False
-        return self.takes()
+        return self.takes_of(data)
 
 
 class Delay(_Picks):

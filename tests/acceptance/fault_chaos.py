@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 import random
 import time
 from collections import Counter
@@ -11,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final
 
 from simulator.faults.schedule import random_faults
@@ -137,15 +135,14 @@ class Outcome:
         ]
 
 
-async def run(size: Size, socket_mode: str, seed: int, keep: Path | None = None) -> Outcome:
-    """Runs it; `keep` keeps logs and raw capture there."""
+async def run(size: Size, socket_mode: str, seed: int) -> Outcome:
+    """Runs it."""
     outcome = Outcome(socket_mode, seed, size)
     async with staged(
         markets=size.markets,
         rate=size.rate,
         seed=seed,
         socket_mode=socket_mode,
-        keep=keep,
         **size.settings,
     ) as stage:
         ids = await stage.inject(*scheduled(size, seed))
@@ -162,14 +159,11 @@ async def run(size: Size, socket_mode: str, seed: int, keep: Path | None = None)
             # If it never happens, what is unlike is told below.
             await until(lambda: _is_alike(stage), "every last top is the venue's", 15)
         outcome.wrong += [f"at the end: {one}" for one in unlike(stage)]
-    if keep is not None:
-        (keep / "told.pickle").write_bytes(pickle.dumps((outcome, stage.told)))
     received = read(stage.told.raw)
     outcome.frames, outcome.gaps = received.frames, Counter(stage.told.report.gaps)
     outcome.entries = stage.told.report.entries
     outcome.findings = weigh(stage.told, received)
-    if keep is None:
-        forget(stage)
+    forget(stage, outcome.faults())
     return outcome
 
 

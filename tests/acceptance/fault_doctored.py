@@ -52,11 +52,11 @@ FULL: Final = Size(rounds=60, markets=20, rate=250)
 
 @dataclass
 class Case:
-    """One fault that acted, at `act_us`; `steps` and `delay_s` say when the gap came, if one did."""
+    """One fault that acted on the step of `venue_ms`; `steps` and `delay_s` say when the gap came, if one did."""
 
     kind: str
     token: str
-    act_us: int
+    venue_ms: int
     gap: bool = False
     steps: int = 0
     delay_s: float = 0.0
@@ -142,11 +142,11 @@ async def run(size: Size, socket_mode: str, seed: int) -> Outcome:
     if late:
         outcome.wrong.append(f"{len(late)} gaps long after the last fault: {late[0]}")
     for row in log:
-        case = Case(row["fault"]["kind"], row["fault"]["token"], row["ended_ms"] * 1000)
+        case = Case(row["fault"]["kind"], row["fault"]["token"], row["venue_ms"])
         outcome.cases.append(case)
         _judge(case, entries[case.token], received.steps[case.token], outcome)
     outcome.gaps = Counter(stage.told.report.gaps)
-    forget(stage)
+    forget(stage, outcome.faults())
     return outcome
 
 
@@ -186,28 +186,29 @@ def _judge(
     A first step shows the difference; the next one that begins at least 250 ms later gives the book up. Both are
     looked at when a message of the step after them comes, or with the second's heartbeat.
     """
+    before_us = max((us for us, venue_ms, _ in received if venue_ms < case.venue_ms), default=0)
     begins: dict[tuple[int, str], int] = {}
     for us, venue_ms, book_hash in received:
-        if us >= case.act_us - SLACK_US:
+        if venue_ms > case.venue_ms:
             begins.setdefault((venue_ms, book_hash), us)
-    steps = sorted(begins.values())
-    # A gap that begins later is another fault's.
+    after = sorted(begins.values())
+    # The gap after it, if it was right until the fault: one that begins later is another fault's.
     gap = next(
         (
             one
             for one in entries
             if one.gap_cause == "desync"
-            and one.recv_us >= case.act_us - SLACK_US
-            and int(one.note.split(" ")[1]) <= case.act_us + SLACK_US
+            and one.recv_us >= before_us
+            and after
+            and int(one.note.split(" ")[1]) <= after[0]
         ),
         None,
     )
     if gap is None:
         return
     case.gap = True
-    case.delay_s = max(0.0, (gap.recv_us - case.act_us) / 1e6)
-    case.steps = sum(us < gap.recv_us for us in steps)
-    after = [us for us in steps if us > case.act_us + SLACK_US]
+    case.delay_s = max(0.0, (gap.recv_us - after[0]) / 1e6)
+    case.steps = sum(us <= gap.recv_us for us in after)
     if len(after) < 2:
         return
     found_us = min(after[1], after[0] + HEARTBEAT_US)
@@ -218,6 +219,6 @@ def _judge(
     later = next((us for us in after if us > second_us), by_us)
     if gap.recv_us > min(by_us, later) + SLACK_US:
         outcome.wrong.append(
-            f"{case.kind} of {case.token[:8]} at {case.act_us}: the gap came at {gap.recv_us}, "
+            f"{case.kind} of {case.token[:8]} at {case.venue_ms}: the gap came at {gap.recv_us}, "
             f"{case.steps} steps later, and was due by {min(by_us, later)}"
         )

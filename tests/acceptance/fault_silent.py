@@ -116,7 +116,7 @@ async def run(size: Size, socket_mode: str, seed: int) -> Outcome:
     outcome.findings = weigh(stage.told, received)
     for case in outcome.cases:
         _judge(stage.told, received, size, outcome, case)
-    forget(stage)
+    forget(stage, outcome.faults())
     return outcome
 
 

@@ -6,9 +6,11 @@ What the venue meant is its log of truth; what it sent is the worker's raw captu
 from __future__ import annotations
 
 import asyncio
+import pickle
 import shutil
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,17 +124,14 @@ class Stage:
 
 @asynccontextmanager
 async def staged(
-    *, markets: int, rate: float, seed: int, socket_mode: str, keep: Path | None = None, **settings: str
+    *, markets: int, rate: float, seed: int, socket_mode: str, **settings: str
 ) -> AsyncIterator[Stage]:
-    """Runs both until every token is live, then hands over; `told` is complete after the end.
+    """Runs both until every token is live, then hands over; `told` is complete after the end; then comes `forget`.
 
     Args:
-        keep: a folder for the logs and the raw capture; else a temporary one, which the caller removes
-            by `forget`.
         settings: of the worker, by their names in the environment.
     """
-    folder = keep or Path(tempfile.mkdtemp(prefix="bs-faults-"))
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="bs-faults-"))
     told = Told(raw=folder / "raw")
     told.raw.mkdir(exist_ok=True)
     given = {
@@ -183,9 +182,13 @@ def weigh(told: Told, received: Received) -> Findings:
     return findings
 
 
-def forget(stage: Stage) -> None:
-    """Removes the folder of a run."""
-    shutil.rmtree(stage.folder)
+def forget(stage: Stage, faults: Sequence[str]) -> None:
+    """Removes the folder of a run that went well; that of another one is left, with all that is known of it."""
+    if not faults:
+        shutil.rmtree(stage.folder)
+        return
+    (stage.folder / "told.pickle").write_bytes(pickle.dumps((list(faults), stage.told)))
+    print(f"kept: {stage.folder}", file=sys.stderr)
 
 
 def _states(word: dict[str, Any]) -> dict[str, Any]:

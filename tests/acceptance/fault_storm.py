@@ -152,7 +152,7 @@ async def run(size: Size, socket_mode: str, seed: int) -> Outcome:
             outcome.in_storm[record["conn"]] += size.storm_s is None or us <= ended_us
     outcome.gaps = _gaps(stage, began_us, back_us)
     outcome.findings = weigh(told, read(told.raw))
-    forget(stage)
+    forget(stage, outcome.faults())
     return outcome
 
 
