@@ -17,7 +17,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from marketdata.catalog import Catalog
-from marketdata.errors import BookstreamError
+from marketdata.errors import BookstreamError, SettingsError, WorkerTakenError
 from marketdata.keys import Keys
 from marketdata.leases import Leases
 from marketdata.logs import get_logger
@@ -37,6 +37,7 @@ from worker.ids import IdClock
 from worker.limiter import OpenLimiter
 from worker.market_keeper import MarketKeeper
 from worker.moves import Moves
+from worker.name import WorkerName
 from worker.notices import Ended, Event, Move, Notice, Quarantined, Witness
 from worker.ownership import Ownership
 from worker.policy import ProtocolPolicy
@@ -56,8 +57,8 @@ from worker.steps import StepPolicy
 from worker.told import in_one_line
 from worker.witness import Witnesses
 
-FLUSH_S: Final = 3.5
-"""How long a stop waits for Redis to take what is pending; all of a stop takes at most 5 s."""
+FLUSHED_WITHIN_S: Final = 4.2
+"""So long after its begin a stop waits for Redis no more; all of it takes at most 5 s."""
 
 WARM_UP_S: Final = 15.0
 
@@ -70,6 +71,7 @@ async def run(settings: WorkerSettings, stop: asyncio.Event) -> int:
 
     Raises:
         SettingsError, ContractError, RedisRefusedError, EmbeddedServerError: it cannot start.
+        WorkerTakenError: another worker runs under its name, from before or by now.
     """
     started = asyncio.Event()
     body = asyncio.create_task(_run(settings, stop, started), name="worker")
@@ -92,14 +94,21 @@ async def _run(settings: WorkerSettings, stop: asyncio.Event, started: asyncio.E
     log = get_logger("worker")
     sys.setswitchinterval(SWITCH_EVERY_S)
     worker_id = settings.worker_id or f"{_host()}-{secrets.token_hex(3)}"
-    name = f"bookstream-worker-{worker_id}"
+    client_name = f"bookstream-worker-{worker_id}"
     async with (
         aiohttp.ClientSession() as http,
-        redis_session(settings.redis_url, client_name=name, log=log.warning) as session,
+        redis_session(settings.redis_url, client_name=client_name, log=log.warning) as session,
     ):
-        worker = Worker(settings, worker_id, session, http)
-        started.set()
-        return await worker.run(stop)
+        name = WorkerName(session.client, Keys(settings.key_prefix), worker_id, settings.partitions)
+        worker = Worker(settings, name, session, http)
+        await worker.claim_name()
+        try:
+            started.set()
+            return await worker.run(stop)
+        except BookstreamError:
+            with suppress(RedisError, OSError):
+                await name.let_go()
+            raise
 
 
 class Worker:
@@ -108,12 +117,13 @@ class Worker:
     def __init__(
         self,
         settings: WorkerSettings,
-        worker_id: str,
+        name: WorkerName,
         session: RedisSession,
         http: aiohttp.ClientSession,
     ) -> None:
         self._settings = settings
-        self._id = worker_id
+        self._name = name
+        self._id = worker_id = name.worker_id
         self._log = get_logger("worker")
         self._keys = keys = Keys(settings.key_prefix)
         self._counters = counters = Counters()
@@ -216,9 +226,9 @@ class Worker:
             max_age_s=settings.stream_max_age_s,
         )
         self._status = Status(
-            client, keys, worker_id, counters, self._publisher, self._recent, settings.partitions
+            client, keys, name, counters, self._publisher, self._recent, settings.partitions
         )
-        self._standing = Standing(self._ownership, self._keeper, self._status)
+        self._standing = Standing(name, self._ownership, self._keeper, self._status)
         self._heartbeat = Heartbeat(
             keys=keys,
             worker_id=worker_id,
@@ -232,10 +242,23 @@ class Worker:
         self._failure: asyncio.Future[tuple[str, BaseException]] = asyncio.get_running_loop().create_future()
         self._followups: set[asyncio.Task[None]] = set()
 
+    async def claim_name(self) -> None:
+        """Comes before all else that is written to Redis.
+
+        Raises:
+            WorkerTakenError: another worker runs under our name.
+        """
+        await _until_redis_answers(self._name.claim(self._record()))
+
     async def run(self, stop: asyncio.Event) -> int:
-        """Runs until `stop` is set, or until a part fails; returns the exit code."""
+        """Runs until `stop` is set, or until a part fails; returns the exit code.
+
+        Raises:
+            ContractError: this Redis holds streams of another contract.
+            WorkerTakenError: another process has taken our name; all is ended in good order before.
+        """
         self._log.info("starting", worker=self._id, partitions=self._settings.partitions)
-        await self._until_redis_answers(self._catalog.check_contract(self._settings.partitions))
+        await _until_redis_answers(self._catalog.check_contract(self._settings.partitions))
         if self._recorder is not None:
             self._recorder.start()
         for part in (
@@ -257,6 +280,9 @@ class Worker:
         stopping.cancel()
         if self._failure.done():
             name, error = self._failure.result()
+            if isinstance(error, SettingsError):
+                await self._shut_down()
+                raise error
             self._log.critical(f"{name} failed: {error!r}", exc_info=error)
         await self._shut_down()
         return 1 if self._failure.done() else 0
@@ -364,6 +390,7 @@ class Worker:
 
     async def _shut_down(self) -> None:
         """Stops reading, flushes, marks the end in every stream, gives the leases back."""
+        began_s = asyncio.get_running_loop().time()
         self._status.state = "stopping"
         self._log.info("stopping", pending=self._publisher.pending)
         record = self._record()
@@ -373,7 +400,7 @@ class Worker:
         if self._recorder is not None:
             await self._recorder.close()
         try:
-            async with asyncio.timeout(FLUSH_S):
+            async with asyncio.timeout_at(began_s + FLUSHED_WITHIN_S):
                 with suppress(RedisError, OSError):
                     # Nobody renews any more, and the last entries need ids below the limit.
                     await self._ownership.renew()
@@ -384,6 +411,9 @@ class Worker:
                 await self._status.write(
                     {**after, **{k: record[k] for k in _AS_BEFORE}, "state": "stopped"}, last_word=True
                 )
+        except WorkerTakenError:
+            # Its last word would be said over a living one's.
+            pass
         except (TimeoutError, RedisError, OSError) as error:
             self._log.error(
                 f"stopped without Redis ({in_one_line(error)}): {self._publisher.pending} updates are not written; "
@@ -401,15 +431,12 @@ class Worker:
 
     def _part_ended(self, task: asyncio.Task[None]) -> None:
         """No part ends by itself: what fails one fails the worker, visibly."""
-        if not task.cancelled() and not self._failure.done():
-            error = task.exception() or RuntimeError("it ended")
+        if task.cancelled():
+            return
+        # Asked for in any case: of several that fail, the others are no news.
+        error = task.exception() or RuntimeError("it ended")
+        if not self._failure.done():
             self._failure.set_result((task.get_name(), error))
-
-    async def _until_redis_answers(self, check: Coroutine[Any, Any, None]) -> None:
-        try:
-            await check
-        except RedisError as error:
-            raise BookstreamError(f"Redis went away while the worker started: {in_one_line(error)}") from None
 
     def _record(self) -> dict[str, Any]:
         following = self._following
@@ -439,6 +466,13 @@ _AS_BEFORE: Final = (
     *(f"tokens{state}" for state in ("", "_live", "_waiting", "_stale", "_quarantined", "_unlisted")),
 )
 """What the last word tells as it was before the stop began."""
+
+
+async def _until_redis_answers(check: Coroutine[Any, Any, None]) -> None:
+    try:
+        await check
+    except RedisError as error:
+        raise BookstreamError(f"Redis went away while the worker started: {in_one_line(error)}") from None
 
 
 async def _freeze_when_warm() -> None:
