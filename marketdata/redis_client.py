@@ -15,6 +15,7 @@ import redis.retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
+from marketdata.backoff import Backoff
 from marketdata.errors import RedisRefusedError
 from marketdata.redis_target import RedisTarget
 
@@ -78,7 +79,7 @@ async def wait_for_redis(
     rng: random.Random | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> bool:
-    """Pings until Redis answers, also while it is loading its data; delays of 0.1 s doubling to 5 s.
+    """Pings until Redis answers, also while it is loading its data; delays of 0.1 s doubling to 5 s, half of it random.
 
     `log` gets a line at the first failure (of loading: once it takes a second), at most one every 5 s after it,
     and one when Redis answers again.
@@ -116,7 +117,7 @@ async def _ping_until_answered(
 ) -> None:
     began_s = clock()
     logged_s: float | None = None
-    delay_s = FIRST_DELAY_S
+    backoff = Backoff(FIRST_DELAY_S, LONGEST_DELAY_S, rng, least_s=0)
     while True:
         try:
             await client.ping()
@@ -126,8 +127,7 @@ async def _ping_until_answered(
             if not is_ordinary and (logged_s is None or clock() - logged_s >= LOG_EVERY_S):
                 logged_s = clock()
                 log(f"Redis at {target.masked} {why}; nothing is lost, it is tried again until it answers")
-            await sleep(delay_s / 2 + rng.random() * delay_s / 2)
-            delay_s = min(delay_s * 2, LONGEST_DELAY_S)
+            await sleep(backoff.next_delay_s())
         else:
             if logged_s is not None:
                 log(f"Redis at {target.masked} answers, after {clock() - began_s:.1f} s")

@@ -17,12 +17,12 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from marketdata.backoff import Backoff
 from marketdata.clock import now_us
 from marketdata.entries import gap_note
 from marketdata.keys import Keys
 from marketdata.logs import get_logger
 from worker.asking import ask, info_value, last_generated
-from worker.backoff import Backoff
 from worker.batches import Batch, Item, build_batch
 from worker.counters import Counters
 from worker.ids import IdClock

@@ -16,6 +16,7 @@ import aiohttp
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
+from marketdata.backoff import Backoff
 from marketdata.catalog import Catalog
 from marketdata.errors import BookstreamError, SettingsError, WorkerTakenError
 from marketdata.keys import Keys
@@ -24,7 +25,6 @@ from marketdata.logs import get_logger
 from marketdata.market import Market
 from marketdata.redis_url import RedisSession, redis_session
 from marketdata.tasks import end_tasks
-from worker.backoff import Backoff
 from worker.clob import Clob
 from worker.connection import Connection
 from worker.counters import Counters
