@@ -18,6 +18,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from marketdata.backoff import Backoff
 from marketdata.errors import RedisRefusedError
 from marketdata.redis_target import RedisTarget
+from marketdata.tasks import end_tasks
 
 PROTOCOL: Final = 2
 """RESP2: replies have one shape on every server from Redis 6 to Valkey 9, published messages arrive only on
@@ -102,9 +103,7 @@ async def wait_for_redis(
         waiting.result()
         return True
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
 
 
 async def _ping_until_answered(

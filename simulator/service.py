@@ -13,6 +13,7 @@ from aiohttp import web
 
 from marketdata.clock import now_ms
 from marketdata.errors import SettingsError
+from marketdata.tasks import end_tasks
 from simulator.captured.capture import load_capture
 from simulator.captured.feed import CapturedFeed
 from simulator.faults.control import FaultControl
@@ -192,6 +193,4 @@ async def serve(
                     task.result()
                 playing -= done
         finally:
-            for task in (stopped, *playing):
-                task.cancel()
-            await asyncio.gather(stopped, *playing, return_exceptions=True)
+            await end_tasks({stopped, *playing})
