@@ -26,7 +26,7 @@ from marketdata.backoff import Backoff
 from marketdata.clock import now_us
 from marketdata.market import market_from_gamma
 from marketdata.raw_files import Compression
-from simulator.service import synthetic_feed
+from simulator.synthetic.opening import Synthetic, synthetic_feed
 from tests.redis_server import PrivateRedis
 from worker.recording.folder import Folder
 from worker.recording.hourly import HourlyFiles
@@ -40,7 +40,7 @@ class Load:
     """So many frames of a synthetic venue, and the books before them, in the shape that `ours` takes."""
 
     def __init__(self, frames: int, seed: int) -> None:
-        feed = synthetic_feed(markets=MARKETS, rate=0, seed=seed)
+        feed = synthetic_feed(Synthetic(markets=MARKETS, rate=0, seed=seed))
         self.markets = [
             market_from_gamma(row, event, 64) for event in feed.events() for row in event["markets"]
         ]
