@@ -126,7 +126,7 @@ async def ours(load: Load, server: PrivateRedis) -> None:
         ids=IdClock(),
         backoff=Backoff(0.05, 1.0, Random()),
     )
-    publisher.limits = dict.fromkeys(range(64), 2**62)
+    publisher.limits.update(dict.fromkeys(range(64), 2**62))
     running = asyncio.create_task(publisher.run())
     for count, frame in enumerate(load.frames):
         protocol.frame(frame, now_us())
