@@ -141,12 +141,19 @@ class _Segment:
         self._truth = truth
         self._received = received
         self._findings = findings
+        self._told_last: set[tuple[str, int, Values]] = set()
+        """What was told with the moment from which on a gap covers everything: a book was last right with that."""
 
     def check(self, entries: Sequence[Entry], marked_from_us: float) -> None:
         findings = self._findings
         findings.segments += 1
         found = [entry for entry in entries if entry.recv_us < marked_from_us]
         findings.marked += len(entries) - len(found)
+        self._told_last = {
+            (entry.kind, entry.venue_ms or 0, values_of(entry))
+            for entry in entries
+            if entry.recv_us == marked_from_us
+        }
         counts = Counter(entry.kind for entry in found)
         findings.tops += counts["top"]
         findings.trades += counts["trade"]
@@ -223,6 +230,9 @@ class _Segment:
         unsent = self._first_unsent(told[-1][0] if told else 0, since_us, marked_from_us)
         stretch: Counter[int] = Counter()
         for place, row in sorted(missed.items()):
+            if (row.kind, row.venue_ms, row.values) in self._told_last:
+                # A step that began with changes and ended with a whole book.
+                continue
             if not self._was_received(row, since_us, marked_from_us):
                 result.never_sent += since_us <= row.venue_ms * 1000 < marked_from_us
                 continue

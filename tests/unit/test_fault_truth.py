@@ -97,6 +97,13 @@ def test_a_gap_covers_what_came_after_its_start_and_no_more() -> None:
     assert found([top(0), top(1), never, gap(us(3), us(3)), top(3), trade()], received).wrong != []
 
 
+def test_a_step_may_end_with_the_book_that_a_gap_counts_from() -> None:
+    received = heard(0, 1, 2, 3)
+    book = top(1, at_us=us(1) + 200)
+    assert found([top(0), book, gap(us(1) + 200, us(3)), top(3), trade()], received).wrong == []
+    assert found([top(0), book, gap(us(1) + 100, us(3)), top(3), trade()], received).wrong != []
+
+
 def test_a_top_that_never_was_is_noticed_wherever_it_stands() -> None:
     never = top(2, quote=("0.3", "1", "0.6", "7"))
     assert "never true" in found([never], heard(2)).wrong[0]
