@@ -20,12 +20,18 @@ ATTEMPTS: Final = 5
 FIRST_DELAY_S: Final = 0.1
 LONGEST_DELAY_S: Final = 2.0
 _BREATHE_S: Final = 0.05
+_CUT_SHORT: Final = (
+    "{} calls were begun and the last never ended: its process was killed, crashed or ran out of memory"
+)
+_BEFORE: Final = "{} calls in processes before this one did not end well"
+_REASON: Final = 200
 
 
 class EntryByEntry:
     """Handles batches by a handler of single entries.
 
-    An entry whose handler failed five times becomes a dead letter, and the rest goes on. Between two calls it
+    An entry whose handler failed five times becomes a dead letter, and the rest goes on. So does one that came
+    again and of which five calls were begun and none ended, because each took its process with it. Between two calls it
     waits, and with it all that follows in its partition, so that the order is kept; other partitions go on.
 
     Args:
@@ -68,9 +74,15 @@ class EntryByEntry:
         await batch.commit()
 
     async def _handled(self, batch: Batch, at: int, item: Message | Notice) -> bool:
-        attempts = 0
+        comes_again = isinstance(item, Message) and item.again
+        attempts = earlier = batch.calls_begun(at) if comes_again else 0
+        if attempts >= ATTEMPTS:
+            self._give_up(batch, at, item, _CUT_SHORT.format(attempts), attempts)
+            return True
         while True:
-            if not batch.is_surely_ours():
+            if comes_again:
+                await batch.begin(at)
+            elif not batch.is_surely_ours():
                 await batch.still_ours()
             try:
                 result = self._handler(item)
@@ -79,6 +91,8 @@ class EntryByEntry:
             except Exception as error:  # noqa: BLE001  (a stranger's code may raise anything)
                 attempts += 1
                 reason = f"{type(error).__name__}: {error}"
+                if earlier:
+                    reason = f"{one_line(reason)[:_REASON]}; {_BEFORE.format(earlier)}"
             else:
                 self.handled += isinstance(item, Message)
                 return True
@@ -97,7 +111,7 @@ class EntryByEntry:
             what = f"{item.id} of {item.stream} is a dead letter"
         else:
             what = f"a notice ({item}) was not handled"
-        self._log(f"{what} after {attempts} failed calls ({one_line(reason)[:200]}); the rest goes on")
+        self._log(f"{what} after {attempts} calls ({one_line(reason)[:200]}); the rest goes on")
 
     async def _paused(self, attempts: int) -> bool:
         """Waits before the next call; true if the group stops meanwhile."""

@@ -19,6 +19,7 @@ from marketdata.entries import EntryId
 from marketdata.errors import ContractError, LeaseLostError, MemberTakenError, RedisAwayError, SettingsError
 from marketdata.groups.attempts import EntryByEntry, Handler
 from marketdata.groups.batch import AWAY, Tools
+from marketdata.groups.begun import Begun
 from marketdata.groups.directory import Directory
 from marketdata.groups.gate import Gate
 from marketdata.groups.membership import Membership, new_member_name
@@ -185,6 +186,8 @@ class Group:
     ) -> None:
         """Hands out whole batches, for programs that commit them together with their own writes.
 
+        Nothing is skipped: a batch whose handler fails again and again, or ends its process, comes again.
+
         Args:
             opened: called each time a partition was taken.
             clocks: whether batches hold clock entries.
@@ -298,8 +301,16 @@ class Group:
             fence.renewed(again.epoch)
             self._renewed_s[number] = sent_s
 
+        begun = Begun(self.keys.begun(number, self.name))
         tools = Tools(
-            fence, self.keys, self.name, self._gate, self._gate.refused, retake, lambda: self._is_sure(number)
+            fence=fence,
+            keys=self.keys,
+            group=self.name,
+            patience=self._gate,
+            refused=self._gate.refused,
+            retake=retake,
+            begun=begun,
+            sure=lambda: self._is_sure(number),
         )
         reading = PartitionReading(
             fence=fence,
@@ -307,6 +318,7 @@ class Group:
             group=self.name,
             partition=number,
             directory=self._directory,
+            begun=begun,
             handled=handled,
             held_at_most=lambda: ENTRIES_HELD // max(len(self._tenures), 1),
             retake=retake,

@@ -188,16 +188,19 @@ class Tenure:
         dead: list[tuple[int, DeadLetter]] = []
         places: list[tuple[int, Raw]] = []
         for raw in raws:
-            places.append((len(items), raw))
+            place = len(items)
             if raw.fields is None:
                 self._went_away(items, raw)
             elif raw.fields:
                 try:
                     self._decode(items, raw)
+                    # A notice may have come before it: it is done when its own item is.
+                    place = max(len(items) - 1, place)
                 except EntryError as error:
                     self._log(f"{raw.id} of {raw.key} is a dead letter, it cannot be read: {error}")
                     letter = DeadLetter(raw.key, raw.id, f"EntryError: {error}", 0, raw.fields)
-                    dead.append((len(items), letter))
+                    dead.append((place, letter))
+            places.append((place, raw))
         return self._made(items, places, dead) if items or places else None
 
     def _made(
