@@ -52,6 +52,7 @@ class EntryByEntry:
         self._stopping = stopping
         self._random = rng or random.Random()
         self._breathed_s = time.monotonic()
+        self._suspects = asyncio.Lock()
         self.handled = 0
         self.dead = 0
 
@@ -68,10 +69,18 @@ class EntryByEntry:
             if (now_s := time.monotonic()) - self._breathed_s > _BREATHE_S:
                 self._breathed_s = now_s
                 await asyncio.sleep(0)
-            if not await self._handled(batch, at, item):
+            if not await (self._alone if _is_suspect(batch, at, item) else self._handled)(batch, at, item):
                 batch.is_abandoned = True
                 return
         await batch.commit()
+
+    async def _alone(self, batch: Batch, at: int, item: Message | Notice) -> bool:
+        """As `_handled`, one at a time over all partitions: calls under way elsewhere die with it, and are innocent."""
+        async with self._suspects:
+            is_handled = await self._handled(batch, at, item)
+            if is_handled:
+                await batch.commit(upto=at + 1)
+        return is_handled
 
     async def _handled(self, batch: Batch, at: int, item: Message | Notice) -> bool:
         comes_again = isinstance(item, Message) and item.again
@@ -122,3 +131,8 @@ class EntryByEntry:
         except TimeoutError:
             return False
         return True
+
+
+def _is_suspect(batch: Batch, at: int, item: Message | Notice) -> bool:
+    """Whether a call for it was under way when a process ended."""
+    return isinstance(item, Message) and item.again and batch.calls_begun(at) > 0
