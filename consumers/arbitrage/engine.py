@@ -245,11 +245,15 @@ class Engine:
                 self._judge(live, at)
         if self._heap and self._heap[0][0] <= now_ms:
             self._judge_due(at)
-        if self._torn:
-            self._judge_torn(at)
+        for until_ms in self._torn.values():
+            if until_ms <= now_ms:
+                self._judge_torn(at)
+                break
         if self._open and now_ms - self.clock_ms > self.limits.max_leg_age_ms:
             for live in [self._open[name] for name in sorted(self._open)]:
                 self._judge(live, at)
+        if not self._found:
+            return []
         found, self._found = self._found, []
         return found
 
