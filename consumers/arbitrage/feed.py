@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from consumers.arbitrage.engine import Engine, Found
+from consumers.arbitrage.engine import Engine
+from consumers.arbitrage.judge import Found
 from marketdata.entries import EntryId
 from marketdata.groups.messages import Values
 from marketdata.market import Winner

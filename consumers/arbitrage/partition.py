@@ -8,9 +8,10 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from consumers.arbitrage.adoption import RECORDS_KEPT, Adoption, Record
-from consumers.arbitrage.engine import Engine, Found
+from consumers.arbitrage.engine import Engine
 from consumers.arbitrage.evaluate import Limits
 from consumers.arbitrage.feed import feed
+from consumers.arbitrage.judge import Found
 from consumers.arbitrage.legs import NEVER
 from consumers.arbitrage.state import GROUP_HANDLED, HANDLED, changes_of, restored
 from consumers.arbitrage.terms import Terms, renewed
