@@ -73,7 +73,7 @@ class Entry:
         recv_us: when the worker received it, Unix microseconds.
         gen: generation of the subscription, rising in this stream.
         seq: the token's counter; for a gap or resolution of the whole market the larger one of both tokens.
-        skipped: updates conflated into this entry.
+        skipped: updates conflated into this entry, or not shown before it because they contradicted the book.
         note: by kind, see `docs/streams.md`.
     """
 

@@ -100,6 +100,9 @@ def _trouble(url: str, scheme: str) -> str:
         return "host or port cannot be read; is a special character of the password not written as %XX?"
     if parts.fragment:
         return "it holds a #; a special character of the password is written as %XX"
+    if "@" in parts.query:
+        # What stands before it may be a part of the password.
+        return "it holds an @ behind a ?; a special character of the password is written as %XX"
     if scheme == "unix":
         if parts.hostname or port or not unquote(parts.path).startswith("/"):
             return "a socket needs an absolute path, unix:///PATH"

@@ -403,6 +403,7 @@ class Books:
         self._tell(feed.market, top_update(feed, venue_ms, now_us))
         if not feed.market.muted:
             self._counters.tops += 1
+            feed.gate.unshown = 0
 
     def _tell(self, market: MarketFeed, update: Update) -> None:
         if not market.muted:

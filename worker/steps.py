@@ -49,6 +49,7 @@ class StepGate:
         "hash",
         "shown",
         "snapshot_us",
+        "unshown",
         "venue_ms",
     )
 
@@ -65,6 +66,8 @@ class StepGate:
         """When a message last told of this book, Unix microseconds: the token's data clock."""
         self.snapshot_us = 0
         """When the last whole book came, Unix microseconds."""
+        self.unshown = 0
+        """Steps since the last top that was shown, or the last gap, that ended held: nobody was told of them."""
         self._held_since_us = 0
         self._closed = False
         self._suspect = False
@@ -78,10 +81,12 @@ class StepGate:
         """Forgets the book: nothing is shown until the next snapshot."""
         self.book = None
         self.shown = None
+        self.unshown = 0
         self._let_go()
 
     def snapshot(self, book: Book, venue_ms: int | None, book_hash: str, now_us: int) -> Verdict:
         """A whole book replaces what was known, and closes any step."""
+        self._leave(venue_ms, book_hash)
         self.book = book
         self.venue_ms = venue_ms
         self.hash = book_hash
@@ -95,6 +100,7 @@ class StepGate:
         if book is None:
             return Verdict.NOTHING
         last = changes[-1]
+        self._leave(venue_ms, last.hash)
         if self._held_since_us and (venue_ms != self.venue_ms or last.hash != self.hash):
             if not self._closed and self._close_unequal():
                 return Verdict.DESYNC
@@ -133,6 +139,11 @@ class StepGate:
             return None
         deadline_us = self._held_since_us + policy.desync_after_us
         return deadline_us if self._closed else min(deadline_us, self.changed_us + policy.quiet_us)
+
+    def _leave(self, venue_ms: int | None, book_hash: str) -> None:
+        """Another step begins: one that is held by then is not told any more."""
+        if self._held_since_us and (venue_ms != self.venue_ms or book_hash != self.hash):
+            self.unshown += 1
 
     def _close_unequal(self) -> bool:
         """A step closed while the pairs differ; true if it is the second one running."""

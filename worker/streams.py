@@ -88,6 +88,7 @@ class Update:
         ask_size: str = "",
         venue_ms: int | None = None,
         note: str = "",
+        skipped: int = 0,
     ) -> None:
         self.stream = stream
         self.kind = kind
@@ -99,5 +100,5 @@ class Update:
         self.venue_ms = venue_ms
         self.recv_us = recv_us
         self.gen = stream.gen
-        self.skipped = 0
+        self.skipped = skipped
         self.note = note

@@ -10,7 +10,7 @@ from worker.streams import Update
 
 
 def top_update(feed: TokenFeed, venue_ms: int | None, now_us: int) -> Update:
-    """The top of book that the token's gate shows."""
+    """The top of book that the token's gate shows; steps that could not be shown before it count as skipped."""
     top = feed.gate.shown
     assert top is not None, "what is to be published is shown"
     return Update(
@@ -23,6 +23,7 @@ def top_update(feed: TokenFeed, venue_ms: int | None, now_us: int) -> Update:
         ask=top.ask,
         ask_size=top.ask_size,
         venue_ms=venue_ms,
+        skipped=feed.gate.unshown,
     )
 
 

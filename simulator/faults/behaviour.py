@@ -72,9 +72,10 @@ class Behaviour:
         return self.case.takes(self.stage.random)
 
     def takes_of(self, data: bytes) -> bool:
-        """As `takes`, of a frame, whose time is kept."""
+        """As `takes`, of a frame, whose times are kept."""
         if not self.takes():
             return False
-        times = [row["timestamp"] for row in messages(data) if str(row.get("timestamp", "")).isdecimal()]
-        self.case.venue_ms = int(times[-1]) if times else None
+        for row in messages(data):
+            if str(row.get("timestamp", "")).isdecimal():
+                self.case.acted_on(int(row["timestamp"]))
         return True

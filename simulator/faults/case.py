@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 from simulator.faults.fault import Fault
 from simulator.feed import Frame
 from simulator.venue.conduct import Line
+
+ACTED_KEPT: Final = 100
 
 State = Literal["waiting", "active", "over", "removed"]
 
@@ -38,7 +40,7 @@ class Case:
     Attributes:
         fault: with "any" replaced by whom it became, once it has begun.
         acts: how often it has acted.
-        venue_ms: the time in the last message that it acted on; None: it acts on no messages, or has not yet.
+        acted_ms: the times in the last 100 messages that it acted on, oldest first.
         began_ms, ended_ms: Unix milliseconds; None: not yet.
     """
 
@@ -46,7 +48,7 @@ class Case:
     fault: Fault
     state: State = "waiting"
     acts: int = 0
-    venue_ms: int | None = None
+    acted_ms: list[int] = field(default_factory=list)
     began_ms: int | None = None
     ended_ms: int | None = None
 
@@ -62,6 +64,11 @@ class Case:
             return False
         self.acts += 1
         return True
+
+    def acted_on(self, venue_ms: int) -> None:
+        """Keeps the time in a message that it acted on."""
+        if venue_ms not in self.acted_ms[-1:]:
+            self.acted_ms = [*self.acted_ms[1 - ACTED_KEPT :], venue_ms]
 
     def concerns_line(self, line: Line) -> bool:
         """Whether the connection is one that it is about."""
@@ -96,7 +103,7 @@ class Case:
             "id": self.id,
             "state": self.state,
             "acts": self.acts,
-            "venue_ms": self.venue_ms,
+            "acted_ms": self.acted_ms,
             "began_ms": self.began_ms,
             "ended_ms": self.ended_ms,
             "fault": self.fault.told(),

@@ -128,8 +128,9 @@ class Outcome:
             f"entries for {self.frames} frames; {found.marked} marked as doubtful",
             f"           {found.never_sent} steps and trades were never sent, and no gap covers them; "
             f"{found.contradictory} contradicted themselves; {found.late} sent late, {found.doubled} trades sent twice",
-            f"           {found.healed} steps left a wrong top, for {found.healed_most_s:.1f} s at most, until "
-            "later ones put right what had never been sent before them",
+            f"           {found.skipped} steps that could not be shown are told in `skipped`; {found.healed} left a "
+            f"wrong top, for {found.healed_most_s:.1f} s at most, until later ones put right what had never been sent "
+            "before them",
             f"result     {'nothing wrong, lost or doubled outside a gap' if not faults else 'FAULTS'}",
             *faults[:20],
         ]

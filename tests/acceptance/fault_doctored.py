@@ -34,6 +34,7 @@ SLACK_US: Final = 100_000
 """What one turn of the event loop of a busy machine may take."""
 
 ACTS_WITHIN_S: Final = 20.0
+MANY: Final = 20
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,10 @@ class Outcome:
         found = [*self.wrong, *self.findings.wrong]
         kinds = Counter(case.kind for case in self.cases)
         found += [f"{kind} never acted" for kind in KINDS if not kinds[kind]]
-        if not any(case.gap for case in self.cases if case.kind == "lose"):
-            found.append("not one lost message was found")
+        # One in four lost messages is made up for by the next: a handful of them may all be.
+        telling = ("lose",) if kinds["lose"] >= MANY else ("lose", "reorder", "wrong-best")
+        if not any(case.gap for case in self.cases if case.kind in telling):
+            found.append(f"not one of {' and '.join(telling)} was found")
         return found
 
     def lines(self) -> list[str]:
@@ -93,8 +96,9 @@ class Outcome:
             f"compared   {found.tokens} tokens: {found.tops} tops, {found.trades} trades; {found.marked} marked as "
             f"doubtful; {found.never_sent} steps and trades were never sent, and no gap covers them; "
             f"{found.contradictory} contradicted themselves; {found.late} sent late, {found.doubled} trades sent twice",
-            f"           {found.healed} steps left a wrong top, for {found.healed_most_s:.1f} s at most, until "
-            "later ones put right what had never been sent before them",
+            f"           {found.skipped} steps that could not be shown are told in `skipped`; {found.healed} left a "
+            f"wrong top, for {found.healed_most_s:.1f} s at most, until later ones put right what had never been sent "
+            "before them",
             f"result     {'no wrong top outside a gap' if not faults else 'FAULTS'}",
             *faults[:20],
         ]
@@ -142,7 +146,7 @@ async def run(size: Size, socket_mode: str, seed: int) -> Outcome:
     if late:
         outcome.wrong.append(f"{len(late)} gaps long after the last fault: {late[0]}")
     for row in log:
-        case = Case(row["fault"]["kind"], row["fault"]["token"], row["venue_ms"])
+        case = Case(row["fault"]["kind"], row["fault"]["token"], row["acted_ms"][-1])
         outcome.cases.append(case)
         _judge(case, entries[case.token], received.steps[case.token], outcome)
     outcome.gaps = Counter(stage.told.report.gaps)
@@ -208,7 +212,7 @@ def _judge(
         return
     case.gap = True
     case.delay_s = max(0.0, (gap.recv_us - after[0]) / 1e6)
-    case.steps = sum(us <= gap.recv_us for us in after)
+    case.steps = sum(us < gap.recv_us for us in after)
     if len(after) < 2:
         return
     found_us = min(after[1], after[0] + HEARTBEAT_US)

@@ -10,6 +10,7 @@ import pickle
 import shutil
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,9 @@ WORKER_ID: Final = "w1"
 LIVE_BOUND_S: Final = 90.0
 TRUTH_S: Final = 60.0
 
+MANGLING: Final = ("lose", "reorder", "garbage")
+"""Faults that leave a step without one of its messages, or with its messages in another order."""
+
 
 @dataclass
 class Told:
@@ -42,6 +46,7 @@ class Told:
         markets: records by condition id.
         raw: folder of the raw capture.
         report: of `verify`.
+        faults: the venue's log of them.
     """
 
     truth: list[dict[str, Any]] = field(default_factory=list)
@@ -49,6 +54,24 @@ class Told:
     markets: dict[str, Market] = field(default_factory=dict)
     raw: Path = Path()
     report: Report = field(default_factory=Report)
+    faults: list[dict[str, Any]] = field(default_factory=list)
+
+    def mangled_ms(self) -> dict[str, set[int]]:
+        """By token: the venue's times of steps that lost a message or had one sent out of order."""
+        found: dict[str, set[int]] = defaultdict(set)
+        by_id = {row["id"]: row for row in self.faults if row["fault"]["kind"] in MANGLING}
+        for row in by_id.values():
+            fault = row["fault"]
+            for market in self.markets.values():
+                if "token" in fault:
+                    tokens: tuple[str, ...] = (fault["token"],) if fault["token"] in market.tokens else ()
+                elif fault.get("market") in (None, market.condition_id):
+                    tokens = market.tokens
+                else:
+                    continue
+                for token in tokens:
+                    found[token].update(row["acted_ms"])
+        return found
 
 
 @dataclass
@@ -155,6 +178,7 @@ async def staged(
                     stage = Stage(url, http, streams, told, folder)
                     await stage.until_live(2 * markets)
                     yield stage
+                    told.faults = await stage.fault_log()
                     assert not collector.done(), "the venue's log could not be read"
             finally:
                 collector.cancel()
@@ -168,7 +192,7 @@ async def staged(
 
 def weigh(told: Told, received: Received) -> Findings:
     """Holds all streams of a run against the truth and what was received."""
-    findings, truth = Findings(), by_token(told.truth)
+    findings, truth = Findings(), by_token(told.truth, told.mangled_ms())
     ended = {row["token"] for row in told.truth if row["kind"] == "resolved"}
     for condition_id, rows in told.streams.items():
         market = told.markets[condition_id]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final, NamedTuple
@@ -43,6 +43,7 @@ class Findings:
         marked: tops and trades that a later gap declares doubtful.
         mid_steps: tops inside a step, with its final prices.
         never_sent: what the venue kept to itself, if only for a while, and no gap tells of.
+        skipped: steps that could not be shown, as the entry after them says.
         contradictory: steps whose messages named other best prices than their books had: not told, and rightly so.
         doubled, late: trades that the venue sent twice; what it sent after later things.
         healed: steps that left a wrong top because of something never sent before, until later ones put that right:
@@ -59,6 +60,7 @@ class Findings:
     marked: int = 0
     mid_steps: int = 0
     never_sent: int = 0
+    skipped: int = 0
     contradictory: int = 0
     healed: int = 0
     healed_most_s: float = 0.0
@@ -70,7 +72,9 @@ class Findings:
 class TokenTruth:
     """What was true of one token, in order."""
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, rows: Sequence[Mapping[str, Any]], mangled_ms: Set[int] = frozenset()) -> None:
+        self.mangled_ms = mangled_ms
+        """Times of steps not all of whose messages were sent, or not in their order."""
         self.rows = [_true(row) for row in rows if row["kind"] != "resolved"]
         self._exact: dict[tuple[str, int, Values], list[int]] = defaultdict(list)
         self._tops_at: dict[int, list[int]] = defaultdict(list)
@@ -92,12 +96,12 @@ class TokenTruth:
         ]
 
 
-def by_token(rows: Sequence[Mapping[str, Any]]) -> dict[str, TokenTruth]:
-    """Rows of `/control/truths` by token."""
+def by_token(rows: Sequence[Mapping[str, Any]], mangled_ms: Mapping[str, Set[int]]) -> dict[str, TokenTruth]:
+    """Rows of `/control/truths` by token; `mangled_ms` by token, too."""
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
         found[row["token"]].append(row)
-    return {token: TokenTruth(its) for token, its in found.items()}
+    return {token: TokenTruth(its, mangled_ms.get(token, frozenset())) for token, its in found.items()}
 
 
 def compare(
@@ -137,12 +141,19 @@ class _Segment:
         self._truth = truth
         self._received = received
         self._findings = findings
+        self._told_last: set[tuple[str, int, Values]] = set()
+        """What was told with the moment from which on a gap covers everything: a book was last right with that."""
 
     def check(self, entries: Sequence[Entry], marked_from_us: float) -> None:
         findings = self._findings
         findings.segments += 1
         found = [entry for entry in entries if entry.recv_us < marked_from_us]
         findings.marked += len(entries) - len(found)
+        self._told_last = {
+            (entry.kind, entry.venue_ms or 0, values_of(entry))
+            for entry in entries
+            if entry.recv_us == marked_from_us
+        }
         counts = Counter(entry.kind for entry in found)
         findings.tops += counts["top"]
         findings.trades += counts["trade"]
@@ -161,6 +172,7 @@ class _Segment:
         best = min(results, key=lambda one: len(one.wrong))
         findings.mid_steps += best.mid_steps
         findings.never_sent += best.never_sent
+        findings.skipped += best.skipped
         findings.contradictory += best.contradictory
         findings.healed += best.healed
         findings.healed_most_s = max(findings.healed_most_s, best.healed_most_s)
@@ -188,7 +200,8 @@ class _Segment:
                 self._out_of_order(entry, exact, missed, result)
                 shown = values if entry.kind == "top" else shown
                 continue
-            missed.update(self._due(place, at, shown))
+            due = self._due(place, at, shown)
+            missed.update(self._without_skipped(due, entry.skipped, result))
             result.mid_steps += is_inside
             place = at if is_inside else at + 1
             if entry.kind == "top" and not is_inside:
@@ -198,6 +211,12 @@ class _Segment:
         told.append((len(rows), marked_from_us))
         self._explain(missed, told, found[0].recv_us, marked_from_us, result)
         return result
+
+    def _without_skipped(self, due: dict[int, Truth], skipped: int, result: Findings) -> dict[int, Truth]:
+        """The last `skipped` tops are told as such."""
+        told = [at for at, row in due.items() if row.kind == "top"][-skipped:] if skipped else []
+        result.skipped += len(told)
+        return {at: row for at, row in due.items() if at not in told}
 
     def _explain(
         self,
@@ -211,6 +230,9 @@ class _Segment:
         unsent = self._first_unsent(told[-1][0] if told else 0, since_us, marked_from_us)
         stretch: Counter[int] = Counter()
         for place, row in sorted(missed.items()):
+            if (row.kind, row.venue_ms, row.values) in self._told_last:
+                # A step that began with changes and ended with a whole book.
+                continue
             if not self._was_received(row, since_us, marked_from_us):
                 result.never_sent += since_us <= row.venue_ms * 1000 < marked_from_us
                 continue
@@ -233,12 +255,16 @@ class _Segment:
             )
 
     def _first_unsent(self, until: int, since_us: int, before_us: float) -> float:
-        """Place of the first step that did not come, or not in its turn; also one that left the top as it was."""
+        """Place of the first step that did not come, not whole or not in its turn, be its top the one before."""
         since_ms = since_us // 1000
         for place, row in enumerate(self._truth.rows[:until]):
             if row.kind != "top" or row.venue_ms < since_ms:
                 continue
-            if not self._was_received(row, since_us, before_us) or self._is_displaced(place):
+            if (
+                row.venue_ms in self._truth.mangled_ms
+                or not self._was_received(row, since_us, before_us)
+                or self._is_displaced(place)
+            ):
                 return place
         return inf
 

@@ -72,7 +72,8 @@ async def collect_once(http: aiohttp.ClientSession, url: str, rows: list[dict[st
         async with http.get(f"{url}/control/truths", params={"since": since}) as answer:
             assert answer.status == 200, await answer.text()
             new = [orjson.loads(line) for line in (await answer.read()).splitlines()]
-        rows += new
+        # Another reader of the log may have added some meanwhile.
+        rows += [row for row in new if not rows or row["seq"] > rows[-1]["seq"]]
         if not new:
             return
 

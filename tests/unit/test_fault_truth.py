@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from marketdata.entries import Entry, Kind
@@ -96,6 +97,13 @@ def test_a_gap_covers_what_came_after_its_start_and_no_more() -> None:
     assert found([top(0), top(1), never, gap(us(3), us(3)), top(3), trade()], received).wrong != []
 
 
+def test_a_step_may_end_with_the_book_that_a_gap_counts_from() -> None:
+    received = heard(0, 1, 2, 3)
+    book = top(1, at_us=us(1) + 200)
+    assert found([top(0), book, gap(us(1) + 200, us(3)), top(3), trade()], received).wrong == []
+    assert found([top(0), book, gap(us(1) + 100, us(3)), top(3), trade()], received).wrong != []
+
+
 def test_a_top_that_never_was_is_noticed_wherever_it_stands() -> None:
     never = top(2, quote=("0.3", "1", "0.6", "7"))
     assert "never true" in found([never], heard(2)).wrong[0]
@@ -114,6 +122,25 @@ def test_a_trade_that_is_told_in_a_gap_must_have_been_one() -> None:
     assert found([gap(us(0), us(0)), trade()], heard()).wrong == []
     other = entry("trade", us(4), MS + 351, "", "", "0.6", "2")
     assert found([gap(us(0), us(0)), other], heard()).wrong != []
+
+
+def test_a_step_that_could_not_be_shown_is_told_by_the_entry_after_it() -> None:
+    received = heard(0, 1, 2, 3)
+    findings = found([top(0), top(1), replace(top(3), skipped=1), trade()], received)
+    assert findings.wrong == []
+    assert findings.skipped == 1
+    wrong = found([top(0), replace(top(3), skipped=1), trade()], received).wrong
+    assert len(wrong) == 1, "one is told, two are missing"
+
+
+def test_a_step_without_one_of_its_messages_may_leave_a_wrong_size_until_the_next() -> None:
+    received, rows = heard(0, 1, 2, 3), [*map(top_row, range(4)), TRADE_ROW]
+    told = [top(0), top(1), top(3), trade()]
+    findings = Findings()
+    compare(TOKEN, told, TokenTruth(rows, {MS + 200}), received, findings)
+    assert findings.wrong == []
+    assert findings.healed == 1
+    assert found(told, received).wrong != []
 
 
 def test_a_step_that_contradicts_itself_may_be_left_out() -> None:

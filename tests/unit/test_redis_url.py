@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 import redis
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from marketdata.errors import RedisRefusedError, SettingsError
@@ -94,6 +94,8 @@ def test_masked(url: str, masked: str) -> None:
 PASSWORD_END = "Zq9"
 
 
+@example("?" + PASSWORD_END, "redis")
+@example("?" + PASSWORD_END + "&x", "rediss")
 @given(st.text(min_size=1).map(lambda text: text + PASSWORD_END), st.sampled_from(["redis", "rediss", "foo"]))
 def test_a_password_is_never_shown(password: str, scheme: str) -> None:
     for written in (password, quote(password, safe="")):

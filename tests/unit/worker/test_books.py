@@ -50,6 +50,18 @@ def test_a_trade_stands_on_the_side_that_the_taker_hit() -> None:
     ]
 
 
+def test_a_step_that_could_not_be_shown_is_told_as_skipped() -> None:
+    line = live()
+    # A bid at 0.5 that was never told of.
+    assert (
+        line.hear(price_change(ONE, item(ONE, 0, "BUY", "0.49", "5", ("0.5", "0.52"), "x"), ms=MS + 10)) == []
+    )
+    (top,) = line.hear(price_change(ONE, item(ONE, 0, "BUY", "0.5", "6", ("0.5", "0.52"), "y"), ms=MS + 20))
+    assert (*fields(top), top.skipped) == ("top", 0, "0.5", "6", "0.52", "25", 1)
+    (top,) = line.hear(price_change(ONE, item(ONE, 0, "BUY", "0.5", "7", ("0.5", "0.52"), "z"), ms=MS + 30))
+    assert top.skipped == 0
+
+
 def test_a_trade_of_a_token_without_a_book_is_written_too() -> None:
     line = Line([ONE])
     (update,) = line.hear(trade(ONE, 1))

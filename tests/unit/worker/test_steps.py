@@ -38,11 +38,13 @@ class NaiveToken:
     step: tuple[str, str] = ("", "")
     step_closed: bool = False
     closes: int = 0
+    untold: int = 0
 
     def book(self, row: Row, now_us: int) -> list[Any]:
         self.bids = {Decimal(level["price"]): Decimal(level["size"]) for level in row["bids"]}
         self.asks = {Decimal(level["price"]): Decimal(level["size"]) for level in row["asks"]}
-        self.live, self.step, self.last_us = True, (row["timestamp"], row["hash"]), now_us
+        self._begin((row["timestamp"], row["hash"]))
+        self.live, self.last_us = True, now_us
         return self._show()
 
     def change(self, row: Row, items: list[Row], now_us: int) -> list[Any]:
@@ -53,7 +55,8 @@ class NaiveToken:
             if not self.step_closed and self._close():
                 return self._give_up()
             self.step_closed = False
-        self.step, self.last_us = step, now_us
+        self._begin(step)
+        self.last_us = now_us
         for one in items:
             applied(self.bids, self.asks, one["side"], Decimal(one["price"]), Decimal(one["size"]))
         claimed = Decimal(items[-1]["best_bid"]), Decimal(items[-1]["best_ask"])
@@ -74,6 +77,10 @@ class NaiveToken:
                 return self._give_up()
         return []
 
+    def _begin(self, step: tuple[str, str]) -> None:
+        self.untold += self.unequal_since_us is not None and step != self.step
+        self.step = step
+
     def _close(self) -> bool:
         self.closes += 1
         return self.closes == 2
@@ -90,10 +97,11 @@ class NaiveToken:
         if top == self.shown:
             return []
         self.shown = top
-        return [top]
+        untold, self.untold = self.untold, 0
+        return [(top, untold)]
 
     def _give_up(self) -> list[Any]:
-        self.live, self.shown = False, None
+        self.live, self.shown, self.untold = False, None, 0
         self.unequal_since_us, self.step_closed, self.closes = None, False, 0
         return ["gap"]
 
@@ -146,7 +154,7 @@ class Compared:
             found[update.outcome].append(
                 "gap"
                 if update.kind == "gap"
-                else numbers(update.bid, update.bid_size, update.ask, update.ask_size)
+                else (numbers(update.bid, update.bid_size, update.ask, update.ask_size), update.skipped)
             )
         assert found == expected
         for feed, token in zip(
@@ -328,6 +336,19 @@ def test_a_book_ends_any_hold() -> None:
     assert not one.held
     assert one.quiet(16_000, POLICY)
     assert not one.quiet(15_999, POLICY)
+
+
+def test_a_step_that_ends_held_is_counted_until_something_is_shown() -> None:
+    one = gate()
+    one.change(change("0.49", "1", ("0.5", "0.52"), "b"), 2, 10_000)
+    assert one.unshown == 0, "its next message may agree"
+    one.change(change("0.5", "1", ("0.5", "0.52"), "b"), 2, 10_100)
+    assert one.unshown == 0
+    one.change(change("0.51", "1", ("0.515", "0.52"), "c"), 3, 11_000)
+    assert one.change(change("0.51", "0", ("0.5", "0.52"), "d"), 4, 12_000) is Verdict.NOTHING
+    assert one.unshown == 1, "the top is the one before, and the step was still not told"
+    one.clear()
+    assert one.unshown == 0, "a gap says it"
 
 
 def test_of_several_changes_of_a_message_the_last_one_says_the_best_prices() -> None:
