@@ -68,7 +68,12 @@ def life(random: Random, steps: int) -> list[Step]:
             case 1:
                 made.append(lambda e, at, m=market, o=outcome: e.seen(at, m.condition_id, o))
             case 2:
-                made.append(lambda e, at, m=market, o=outcome: e.gap(at, m.condition_id, random_of(o)))
+                back_ms = random.choice((0, 0, 50, 5_000))
+                made.append(
+                    lambda e, at, m=market, o=outcome, b=back_ms: e.gap(
+                        at, m.condition_id, random_of(o), at.ms - b
+                    )
+                )
             case 3:
                 made.append(lambda e, at, m=market, o=outcome: e.top(at, m.condition_id, o, "", "", ""))
             case 4:
