@@ -131,8 +131,8 @@ def _print(told: Mapping[str, Any]) -> None:
         )
     if unknown["opened"]:
         console.print(
-            f"{unknown['opened']} of them (${unknown['net']}) cannot be judged: what was written to their legs' streams,"
-            " or told of them, since they opened was trimmed"
+            f"{unknown['opened']} of them (${unknown['net']}) cannot be judged: what was written to their legs'"
+            " streams, or told of them, since they opened was trimmed"
         )
     console.print(f"{standing['opened']} of them (${standing['net']}) stand so far")
 

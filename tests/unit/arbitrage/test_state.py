@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from consumers.arbitrage.adoption import Adoption, Record
 from consumers.arbitrage.engine import Engine
+from consumers.arbitrage.evaluate import Limits
 from consumers.arbitrage.judge import Found
 from consumers.arbitrage.opportunity import FIELDS, Opportunity
 from consumers.arbitrage.state import changes_of, restored
@@ -90,9 +91,11 @@ def random_of(outcome: int) -> int | None:
     return outcome or None
 
 
-def lived(steps: list[Step], delays: list[int], breaks: set[int]) -> list[tuple[EntryId, dict[str, str]]]:
+def lived(
+    steps: list[Step], delays: list[int], breaks: set[int], limits: Limits = LIMITS
+) -> list[tuple[EntryId, dict[str, str]]]:
     """What comes out if it is put away and taken up again at these places."""
-    engine, kept = Engine(LIMITS), Kept()
+    engine, kept = Engine(limits), Kept()
     engine.adopt("1-0", sorted(MARKETS, key=lambda one: one.condition_id))
     ms, told = START_MS, []
     for place, (step, delay) in enumerate(zip(steps, delays, strict=True)):
@@ -102,31 +105,38 @@ def lived(steps: list[Step], delays: list[int], breaks: set[int]) -> list[tuple[
         told += [(one.id, one.opportunity.to_fields()) for one in found]
         kept.commit(engine, adopted=place == 0 or engine.revision != before)
         if place in breaks:
-            engine = restored(LIMITS, kept.fields)
+            engine = restored(limits, kept.fields)
     return told
 
 
 @settings(max_examples=25)
-@given(seed=st.integers(0, 2**32), data=st.data())
-def test_a_life_with_breaks_tells_what_a_whole_one_tells(seed: int, data: st.DataObject) -> None:
-    random = Random(seed)
+@given(seed=st.integers(0, 2**32), max_top_age_ms=st.sampled_from((0, 900, 4_000)), data=st.data())
+def test_a_life_with_breaks_tells_what_a_whole_one_tells(
+    seed: int, max_top_age_ms: int, data: st.DataObject
+) -> None:
+    random, limits = Random(seed), replace(LIMITS, max_top_age_ms=max_top_age_ms)
     steps = life(random, 150)
     delays = [random.choice((0, 1, 1, 5, 80, 400, 1_500, 4_000)) for _ in steps]
     breaks = data.draw(st.sets(st.integers(0, len(steps) - 1), max_size=12))
-    whole = lived(steps, delays, set())
-    assert lived(steps, delays, breaks) == whole
-    assert lived(steps, delays, set(range(len(steps)))) == whole
+    whole = lived(steps, delays, set(), limits)
+    assert lived(steps, delays, breaks, limits) == whole
+    assert lived(steps, delays, set(range(len(steps))), limits) == whole
     assert [at for at, _ in whole] == sorted({at for at, _ in whole})
 
 
 def test_such_lives_are_worth_living() -> None:
     """Else the test above would compare nothing with nothing."""
     random = Random(1)
-    actions = set()
+    actions, doubted = set(), 0
     for _ in range(20):
         steps = life(random, 150)
-        for _, fields in lived(steps, [random.choice((0, 1, 80, 1_500)) for _ in steps], set()):
-            actions.add((fields["action"], fields["reason"]))
+        delays = [random.choice((0, 1, 80, 1_500)) for _ in steps]
+        for max_top_age_ms in (0, 900):
+            limits = replace(LIMITS, max_top_age_ms=max_top_age_ms)
+            for _, fields in lived(steps, delays, set(), limits):
+                actions.add((fields["action"], fields["reason"]))
+                doubted += fields["doubted_since_ms"] != ""
+    assert doubted
     assert {
         ("open", ""),
         ("update", ""),
@@ -134,7 +144,7 @@ def test_such_lives_are_worth_living() -> None:
         ("close", "gap"),
         ("close", "resolved"),
     } <= actions
-    assert {("close", "catalog"), ("close", "stale"), ("close", "empty")} <= actions
+    assert {("close", "catalog"), ("close", "stale"), ("close", "old"), ("close", "empty")} <= actions
 
 
 def test_nothing_kept_is_a_new_engine() -> None:
