@@ -268,6 +268,7 @@ class Worker:
         while True:
             await asyncio.sleep(1.0)
             await self._heartbeat.beat()
+            self._status.tick()
             self._tell_what_happened()
             self._following.forget_retired()
             failure = self._shards.failed()
@@ -419,6 +420,7 @@ class Worker:
             self._shards.connections.values(),
             markets=len(following.condition_ids),
             partitions=len(self._ownership.owned),
+            loading=not self._keeper.loaded,
         )
 
     def _stream_keys(self) -> list[str]:
