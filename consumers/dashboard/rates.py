@@ -55,7 +55,7 @@ class LastMinute:
                 seen.popleft()
             if seen[-1][0] <= at_ms - MINUTE_MS:
                 del self._seen[key]
-        told = {word.key: word.gaps_last_minute for word in words}
+        told = {word.key: word.gaps_last_minute for word in words if word.state != "stopped"}
         total = 0
         for key, seen in self._seen.items():
             said = told.get(key)

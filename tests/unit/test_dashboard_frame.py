@@ -304,7 +304,7 @@ def test_no_two_strikes_of_a_family_look_the_same(width: int) -> None:
 def test_names() -> None:
     above, between = strikes()[:2]
     assert short_name(above, 40) == "Bitcoin above 78,000 on November 23"
-    assert short_name(above, 27) == "78,000 · Bitc…n November 23"
+    assert short_name(above, 27) == "78,000 · Bitcoi…November 23"
     assert short_name(between, 80) == between.question
     assert short_name(between, 46) == "78,000-80,000 · Bitcoin price on November 23"
     assert short_name(between, 18) == "78,000-80,000"

@@ -263,14 +263,14 @@ def test_the_filter_looks_into_questions_events_slugs_and_ids() -> None:
     state, ids = busy_state(), list(lines())
     for sought, found in (
         ("fairhaven CUP", 3),
-        ("नमस्ते", 1),
-        ("दुनिया, क्या", 1),
-        ("KO\u0308LN", 1),
-        ("Ｋöln", 1),
-        ("👨‍👩‍👧 beat", 1),
         (ids[2], 1),
         ("bitcoin up down", 2),
         ("köln", 1),
+        ("KO\u0308LN", 1),
+        ("\uff2b\xf6ln", 1),
+        ("नमस्ते", 1),
+        ("दुनिया, क्या", 1),
+        ("👨\u200d👩\u200d👧 beat 🇺🇸", 1),
         ("zzz", 0),
     ):
         state.rank("name", sought, NOW_MS)

@@ -159,10 +159,11 @@ def _who(state: State, shape: _Shape) -> list[Cell]:
     vitals, wide = state.vitals, shape.wide
     between = ("   " if wide else " " if shape.tight else "  ", "")
     parts: list[Cell] = [(" workers " if wide else " work ", QUIET), *_workers(state, wide), between]
-    live = vitals.connections.get("live", 0)
+    live = vitals.connections.get("live", 0) if state.looked else None
+    tokens = vitals.live if state.looked else None
     parts += [
         ("connections " if wide else "conn ", QUIET),
-        (f"{live:>2}", GOOD if live else ""),
+        (f"{count(live):>2}", GOOD if live else ""),
     ]
     others = {
         name: number for name, number in sorted(vitals.connections.items()) if name != "live" and number
@@ -176,7 +177,7 @@ def _who(state: State, shape: _Shape) -> list[Cell]:
     parts += [
         between,
         ("tokens " if wide else "tok ", QUIET),
-        (f"{count(vitals.live):>{1 if shape.tight else 5}}", GOOD if vitals.live else BAD),
+        (f"{count(tokens):>{1 if shape.tight else 5}}", GOOD if tokens else BAD if state.looked else QUIET),
         (" live", QUIET),
     ]
     if vitals.stale or shape.zeros:
@@ -194,7 +195,7 @@ def _workers(state: State, wide: bool) -> list[Cell]:
     workers = state.vitals.workers
     running = workers.get("running", 0)
     if not workers:
-        return [("none", BAD)]
+        return [("none", BAD) if state.looked else (NOTHING, QUIET)]
     if not wide:
         others = sum(workers.values()) - running
         silent = workers.get("silent", 0)
