@@ -75,7 +75,7 @@ async def test_what_arrived_and_what_was_lost_lately(house: House) -> None:
             status.tick()
             wire.says(trade(ONE), price_change(ONE, item(ONE, 0, "BUY", "0.4", "1", ("0.48", "0.52"), "x")))
         status.tick()
-        wire.says("PONG")
+        house.at(0).protocol.frame(b"PONG", house.now_us)
         status.tick()
         assert record()["received"] == {"silent_s": 1, "seconds": 3, "busy_seconds": 3, "messages": 6}
         assert (record()["gaps_last_minute"], record()["loading"]) == (0, True)
@@ -95,7 +95,7 @@ async def test_a_ping_without_a_pong_is_told_from_its_beginning(house: House) ->
             (shard,) = told(house)["connections"]
             asked.append(shard["pong_awaited_ms"])
             if len(asked) == 2:
-                wire.says("PONG")
+                house.at(0).protocol.frame(b"PONG", house.now_us)
                 assert told(house)["connections"][0]["pong_awaited_ms"] == 0
         assert asked[0] == asked[1] == house.now_us // 1000 - 32_000
         assert asked[2] == house.now_us // 1000
