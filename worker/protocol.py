@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from worker.books import Books
 from worker.counters import Counters
+from worker.doubts import right_until_us
 from worker.feeds import MarketFeed
 from worker.messages import UnreadableFrameError, parse_frame
 from worker.notices import Close, Command, Notice, Quarantined, Send
@@ -107,7 +108,7 @@ class ConnectionProtocol:
         self._subscriptions.closed()
         for feed in self.books.tokens.values():
             if not self.retired:
-                start_us = self.books.right_until_us(feed, self.last_frame_us)
+                start_us = right_until_us(feed, self.last_frame_us)
                 self.books.gap(feed, "disconnect", start_us, now_us)
             self.books.forget(feed)
 

@@ -335,7 +335,9 @@ def busy_for(server: PrivateRedis, seconds: int) -> None:
         while received.get("busy_seconds", 0) < seconds:
             assert time.monotonic() - began_s < 3 * seconds, received
             time.sleep(0.2)
-            received = orjson.loads(client.get("worker:one") or b"{}").get("received", {})
+            word = orjson.loads(client.get("worker:one") or b"{}")
+            received = word.get("received", {})
+        assert word["loading"] is False
 
 
 class Venue:
