@@ -64,8 +64,9 @@ class ConnectionProtocol:
         self._subscriptions = Subscriptions(self.commands)
         self.rescues = Rescues(self.books, self._subscriptions, policy, counters)
         self._first_books_before = 0
+        self.pong_awaited_us = 0
+        """When the oldest PING that has no PONG yet was sent, Unix microseconds; 0: all are answered."""
         self._ping_us = 0
-        self._pong_awaited_us = 0
 
     @property
     def updates(self) -> list[Update]:
@@ -93,7 +94,7 @@ class ConnectionProtocol:
         """The connection is open: subscribe to everything, in frames of at most 100 ids."""
         self.generation += 1
         self._subscriptions.opened()
-        self._pong_awaited_us = 0
+        self.pong_awaited_us = 0
         self.pong_us = None
         self.opened_us = self.last_frame_us = self.books.last_data_us = now_us
         for market in self.books.markets.values():
@@ -136,15 +137,15 @@ class ConnectionProtocol:
             return
         self.tick_steps(now_us)
         policy = self._policy
-        if self._pong_awaited_us and now_us - self._pong_awaited_us >= policy.pong_timeout_s * SECOND_US:
+        if self.pong_awaited_us and now_us - self.pong_awaited_us >= policy.pong_timeout_s * SECOND_US:
             self._counters.pong_timeouts += 1
-            self._pong_awaited_us = 0
+            self.pong_awaited_us = 0
             self.commands.append(Close(1001, f"no PONG for {policy.pong_timeout_s:g} s"))
             return
         if now_us - self._ping_us >= policy.ping_interval_s * SECOND_US:
             self._ping_us = now_us
-            if not self._pong_awaited_us:
-                self._pong_awaited_us = now_us
+            if not self.pong_awaited_us:
+                self.pong_awaited_us = now_us
             self.commands.append(Send("PING"))
         self.rescues.tick(now_us)
 
@@ -215,9 +216,9 @@ class ConnectionProtocol:
 
     def _text(self, message: Text, now_us: int) -> None:
         if message.text == "PONG":
-            if self._pong_awaited_us:
-                self.pong_us = now_us - self._pong_awaited_us
-                self._pong_awaited_us = 0
+            if self.pong_awaited_us:
+                self.pong_us = now_us - self.pong_awaited_us
+                self.pong_awaited_us = 0
             return
         self._counters.text(message.text)
 
