@@ -67,7 +67,7 @@ async def _sum_up(client: Redis, keys: Keys, partition: int, summary: Summary, v
         RangeReader(key, str(since[market]), "+", chunk_for(len(streams))) for key, market in streams.items()
     ]
     async for read in merged(readers, fetch_ranges(client)):
-        if read.fields[b"kind"] == b"gap":
+        if read.fields.get(b"kind") == b"gap":
             gap = Entry.from_fields(read.fields)
             claims.gap(read.id, streams[read.key], gap.outcome, gap_start_ms(gap.note), gap.gap_cause)
     # After the gaps: what was trimmed while they were read is not known either.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from consumers.arbitrage.state import changes_of, restored
 from consumers.arbitrage.terms import Terms
 from marketdata.entries import EntryId
 from marketdata.errors import CatalogError, EntryError
-from tests.arbitrage_bench import LIMITS, START_MS, above, bucket, contest, terms
+from tests.arbitrage_bench import LIMITS, START_MS, Hand, above, bucket, contest, terms
 
 MARKETS = [
     *(above(one) for one in ("1", "2", "3")),
@@ -160,6 +161,26 @@ def test_what_cannot_be_read_is_said_in_one_line(name: bytes) -> None:
     kept.commit(engine, adopted=True)
     with pytest.raises(EntryError, match="nothing was handled"):
         restored(LIMITS, kept.fields | {name: b"x"})
+
+
+def test_a_state_that_knows_no_time_of_the_last_telling_goes_on_from_the_opening() -> None:
+    low, high = above("1"), above("2")
+    hand = Hand([low, high])
+    kept = Kept()
+    hand.ask(low, 0, "0.5")
+    hand.ask(high, 1, "0.4", later_ms=100)
+    hand.ask(high, 1, "0.3", later_ms=100)
+    kept.commit(hand.engine, adopted=True)
+    (name,) = [one for one in kept.fields if one.startswith(b"o:")]
+    kept.fields[name] = orjson.dumps(
+        {key: value for key, value in orjson.loads(kept.fields[name]).items() if key != "told_ms"}
+    )
+    hand.engine = restored(LIMITS, kept.fields)
+    opened_ms = hand.found[0].id.ms
+    assert hand.gap(low, 0, later_ms=50, back_ms=150)[0].opportunity.doubted_since_ms is None
+    hand.engine = restored(LIMITS, kept.fields)
+    (closed,) = hand.gap(low, 0, back_ms=hand.ms - opened_ms + 2)
+    assert closed.opportunity.doubted_since_ms == opened_ms - 1
 
 
 def test_fields_are_always_all_and_in_order_and_come_back_the_same() -> None:
