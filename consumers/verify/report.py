@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from marketdata.entries import PLANNED_CAUSES
 from marketdata.proof import Hole, ProofChecker
 
 HOLES_KEPT: Final = 1000
@@ -41,11 +40,6 @@ class Report:
     def ok(self) -> bool:
         """Whether every stream proves itself."""
         return self.hole_count == 0 and self.violation_count == 0
-
-    @property
-    def fault_gaps(self) -> int:
-        """Gaps that are no part of ordinary life: all but handover and shutdown."""
-        return sum(count for cause, count in self.gaps.items() if cause not in PLANNED_CAUSES)
 
     def add_hole(self, hole: Hole) -> None:
         """Counts a broken rule, and keeps it while there is room."""
