@@ -26,11 +26,11 @@ from marketdata.catalog import Catalog
 from marketdata.clock import now_ms
 from marketdata.decimals import from_micros
 from marketdata.entries import EntryId
-from marketdata.errors import RedisRefusedError
+from marketdata.errors import RedisAwayError, RedisRefusedError
 from marketdata.keys import Keys
 from marketdata.market import Market
 from marketdata.partitions import MAX_PARTITIONS
-from marketdata.redis_url import redis_session, wait_for_redis
+from marketdata.redis_url import GIVE_UP_S, redis_session, wait_for_redis
 from marketdata.times import parse_when
 
 LOOK_EVERY_S: Final = 0.1
@@ -48,13 +48,17 @@ async def run(settings: OpportunitiesSettings) -> int:
     Raises:
         SettingsError: a time that cannot be used.
         ContractError: this Redis holds streams of another contract.
+        RedisAwayError: without --follow: Redis stayed away.
         RedisRefusedError: Redis refuses a command.
         BrokenPipeError: nobody reads the output any more.
     """
     now = now_ms()
     first = parse_when(settings.from_, now) if settings.from_ else None
     last = parse_when(settings.to, now) if settings.to else None
-    async with redis_session(settings.redis_url, client_name="bookstream-opportunities", log=_say) as session:
+    give_up_s = None if settings.follow else GIVE_UP_S
+    async with redis_session(
+        settings.redis_url, client_name="bookstream-opportunities", log=_say, give_up_s=give_up_s
+    ) as session:
         keys = Keys(settings.key_prefix)
         printer = Printer(settings)
         position = Position(keys, first if first or not settings.follow else EntryId(now, 0))
@@ -74,7 +78,7 @@ async def run(settings: OpportunitiesSettings) -> int:
                 return 0
             except (RedisConnectionError, RedisTimeoutError) as error:
                 if not settings.follow:
-                    raise RedisRefusedError(f"Redis went away ({error}); start it again") from None
+                    raise RedisAwayError(f"Redis went away ({error}); start it again") from None
                 await wait_for_redis(session.client, session.target, log=_say)
             except RedisError as error:
                 raise RedisRefusedError(f"Redis refuses to be read ({error}); nothing was changed") from None

@@ -20,7 +20,7 @@ from consumers.streams import check_version
 from consumers.text import age
 from marketdata.errors import RedisAwayError
 from marketdata.keys import Keys
-from marketdata.redis_url import redis_session
+from marketdata.redis_url import GIVE_UP_S, redis_session
 
 
 async def report(settings: ArbitrageSettings) -> int:
@@ -33,7 +33,9 @@ async def report(settings: ArbitrageSettings) -> int:
     """
     summary = Summary()
     keys = Keys(settings.key_prefix)
-    async with redis_session(settings.redis_url, client_name="bookstream-arbitrage", log=_say) as session:
+    async with redis_session(
+        settings.redis_url, client_name="bookstream-arbitrage", log=_say, give_up_s=GIVE_UP_S
+    ) as session:
         try:
             await check_version(session.client, keys)
             async for read in everything(session.client, keys, None, None):

@@ -29,6 +29,8 @@ ALLOCATIONS_A_COLLECTION: Final = 20_000
 async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
     """Finds opportunities until `stop` is set or, with --once, all that is there was handled; returns 0.
 
+    With --report `stop` means nothing: the report ends by itself, or is cancelled.
+
     Raises:
         SettingsError: a name or a file of corrections that cannot be used, engines of another group write here,
             or others of this group have other settings.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractAsyncContextManager
 from typing import Final, Literal
 
 from redis.asyncio import Redis
@@ -20,7 +21,8 @@ from marketdata.clock import now_ms
 from marketdata.errors import GroupError, RedisAwayError, RedisRefusedError
 from marketdata.groups.dead import dead_letters, drop, requeue
 from marketdata.keys import Keys
-from marketdata.redis_url import redis_session
+from marketdata.redis_url import GIVE_UP_S, RedisSession, redis_session
+from marketdata.settings import RedisSettings
 
 _LETTERS: Final = 20
 _REASON: Final = 60
@@ -33,7 +35,7 @@ async def run(settings: GroupsSettings) -> int:
         GroupError: the group named is none.
         ContractError, RedisAwayError, RedisRefusedError: Redis cannot be used.
     """
-    async with redis_session(settings.redis_url, client_name="bookstream-groups", log=_say) as session:
+    async with _opened(settings) as session:
         keys = Keys(settings.key_prefix)
         try:
             await check_version(session.client, keys)
@@ -66,7 +68,7 @@ async def run_dead_letters(settings: DeadLettersSettings, action: Literal["reque
         GroupError: the group named is none.
         RedisAwayError, RedisRefusedError: Redis cannot be used.
     """
-    async with redis_session(settings.redis_url, client_name="bookstream-groups", log=_say) as session:
+    async with _opened(settings) as session:
         do = requeue if action == "requeue" else drop
         keys = Keys(settings.key_prefix)
         try:
@@ -81,6 +83,10 @@ async def run_dead_letters(settings: DeadLettersSettings, action: Literal["reque
     done = "handed back to" if action == "requeue" else "removed from"
     print(f"{count} dead letter{'' if count == 1 else 's'} {done} group {settings.group}")
     return 1 if settings.id_ is not None and not count else 0
+
+
+def _opened(settings: RedisSettings) -> AbstractAsyncContextManager[RedisSession]:
+    return redis_session(settings.redis_url, client_name="bookstream-groups", log=_say, give_up_s=GIVE_UP_S)
 
 
 def _overview(found: list[GroupFacts]) -> Table:

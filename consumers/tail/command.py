@@ -22,7 +22,7 @@ from marketdata.errors import RedisRefusedError
 from marketdata.keys import Keys
 from marketdata.partitions import MAX_PARTITIONS
 from marketdata.redis_target import mask
-from marketdata.redis_url import DEFAULT_URL, RedisSession, redis_session, wait_for_redis
+from marketdata.redis_url import DEFAULT_URL, GIVE_UP_S, RedisSession, redis_session, wait_for_redis
 from marketdata.times import parse_when
 
 LOOK_EVERY_S: Final = 1.0
@@ -38,6 +38,7 @@ async def run(settings: TailSettings) -> int:
     Raises:
         SettingsError: a market or a time that cannot be used.
         ContractError: this Redis holds streams of another contract.
+        RedisAwayError: without --follow: Redis stayed away.
         RedisRefusedError: Redis refuses a command.
         BrokenPipeError: nobody reads the output any more.
     """
@@ -46,7 +47,10 @@ async def run(settings: TailSettings) -> int:
         return 0
     first = parse_when(settings.from_, now_ms()) if settings.from_ else None
     output = Output(as_json=settings.json_, outcome=settings.outcome, count=settings.count)
-    async with redis_session(settings.redis_url, client_name="bookstream-tail", log=_say) as session:
+    give_up_s = None if settings.follow else GIVE_UP_S
+    async with redis_session(
+        settings.redis_url, client_name="bookstream-tail", log=_say, give_up_s=give_up_s
+    ) as session:
         keys = Keys(settings.key_prefix)
         reader = TailReader(session.client, keys, settings.market, first)
         told = False
@@ -61,7 +65,7 @@ async def run(settings: TailSettings) -> int:
                 return 0
             except (RedisConnectionError, RedisTimeoutError):
                 await asyncio.sleep(_PAUSE_AFTER_LOSS_S)
-                await wait_for_redis(session.client, session.target, log=_say)
+                await wait_for_redis(session.client, session.target, log=_say, give_up_s=give_up_s)
             except RedisError as error:
                 raise RedisRefusedError(f"Redis refuses to be read ({error}); nothing was changed") from None
 
