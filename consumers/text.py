@@ -1,4 +1,6 @@
-"""Text of strangers, made fit for a terminal, and time spans in few characters (pure)."""
+"""Text of strangers, made fit for a terminal, and times in few characters (pure)."""
+
+from datetime import UTC, datetime
 
 
 def shown(text: str, width: int) -> str:
@@ -17,3 +19,8 @@ def age(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / size:.0f}{unit}"
     return f"{seconds / 86_400:.0f}d"
+
+
+def utc(ms: int) -> str:
+    """Unix milliseconds as "2026-01-31 12:00:05Z"."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -141,7 +142,8 @@ async def _ping_until_answered(
                     f"Redis at {target.masked} {why}, for {give_up_s:g} s; nothing was changed: look at REDIS_URL,"
                     " and whether the server runs"
                 ) from None
-            await sleep(delay_s / 2 + rng.random() * delay_s / 2)
+            left_s = math.inf if give_up_s is None else began_s + give_up_s - clock()
+            await sleep(min(delay_s / 2 + rng.random() * delay_s / 2, left_s))
             delay_s = min(delay_s * 2, LONGEST_DELAY_S)
         else:
             if logged_s is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from rich.console import Console
 from rich.text import Text
 
+from consumers.arbitrage.hearing import NEVER, Hearing, last_word
 from consumers.arbitrage.opportunity import FIELDS, Opportunity, hundredths
 from consumers.arbitrage.settings import OpportunitiesSettings
 from consumers.merged import RangeReader, Read, chunk_for, fetch_ranges, merged
@@ -36,6 +38,7 @@ from marketdata.times import parse_when
 LOOK_EVERY_S: Final = 0.1
 """How often --follow asks what is new: one call for all partitions."""
 
+LISTEN_EVERY_S: Final = 1.0
 _A_CALL: Final = 500
 _STYLES: Final = {"open": "bold green", "update": "green", "close": "dim"}
 _LEG_NAME: Final = 36
@@ -61,6 +64,7 @@ async def run(settings: OpportunitiesSettings) -> int:
     ) as session:
         keys = Keys(settings.key_prefix)
         printer = Printer(settings)
+        hearing = Hearing(session.client, keys, _say)
         position = Position(keys, first if first or not settings.follow else EntryId(now, 0))
         while True:
             try:
@@ -71,15 +75,19 @@ async def run(settings: OpportunitiesSettings) -> int:
                         if printer.is_done():
                             break
                         printer.take(read)
-                    if not printer.seen:
-                        _say("no opportunity was found there; bookstream arbitrage looks for them")
+                    silent = await last_word(session.client, keys, now_ms())
+                    if not printer.seen and silent != NEVER:
+                        _say("no opportunity was found there")
+                    if silent:
+                        _say(silent)
                     return 0
-                await _follow(session.client, keys, position, printer, last)
+                await _follow(session.client, keys, position, printer, last, hearing)
                 return 0
             except (RedisConnectionError, RedisTimeoutError) as error:
                 if not settings.follow:
                     raise RedisAwayError(f"Redis went away ({error}); start it again") from None
                 await wait_for_redis(session.client, session.target, log=_say)
+                hearing.was_deaf(time.monotonic())
             except RedisError as error:
                 raise RedisRefusedError(f"Redis refuses to be read ({error}); nothing was changed") from None
             finally:
@@ -123,9 +131,18 @@ def before(at: EntryId) -> str:
 
 
 async def _follow(
-    client: Redis, keys: Keys, position: Position, printer: Printer, last: EntryId | None
+    client: Redis,
+    keys: Keys,
+    position: Position,
+    printer: Printer,
+    last: EntryId | None,
+    hearing: Hearing,
 ) -> None:
+    listen_at_s = time.monotonic()
     while not printer.is_done():
+        if (now_s := time.monotonic()) >= listen_at_s:
+            await hearing.look(now_s)
+            listen_at_s = now_s + LISTEN_EVERY_S
         replies: Any = await client.xread(position.read, count=_A_CALL)  # type: ignore[arg-type]
         rows = [
             Read(EntryId.parse(raw), key.decode(), fields, False)
@@ -237,4 +254,6 @@ def as_json(read: Read) -> dict[str, Any]:
 
 
 def _say(line: str) -> None:
+    # Behind what was found, also where both go to one place.
+    sys.stdout.flush()
     print(f"bookstream opportunities: {line}", file=sys.stderr, flush=True)

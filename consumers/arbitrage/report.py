@@ -12,12 +12,14 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from consumers.arbitrage.hearing import last_word
 from consumers.arbitrage.listing import everything
 from consumers.arbitrage.opportunity import Opportunity
 from consumers.arbitrage.settings import ArbitrageSettings
 from consumers.arbitrage.summary import Summary
 from consumers.streams import check_version
 from consumers.text import age
+from marketdata.clock import now_ms
 from marketdata.errors import RedisAwayError
 from marketdata.keys import Keys
 from marketdata.redis_url import GIVE_UP_S, redis_session
@@ -40,6 +42,7 @@ async def report(settings: ArbitrageSettings) -> int:
             await check_version(session.client, keys)
             async for read in everything(session.client, keys, None, None):
                 summary.add(read.id, Opportunity.from_fields(read.fields))
+            silent = await last_word(session.client, keys, now_ms())
         except RedisError as error:
             raise RedisAwayError(f"Redis went away ({error}); nothing was changed; start it again") from None
     told = summary.to_dict()
@@ -47,6 +50,8 @@ async def report(settings: ArbitrageSettings) -> int:
         sys.stdout.write(orjson.dumps(told).decode() + "\n")
     else:
         _print(told)
+    if silent:
+        _say(silent)
     return 0
 
 
@@ -92,4 +97,6 @@ def _print(told: Mapping[str, Any]) -> None:
 
 
 def _say(line: str) -> None:
+    # Behind the report, also where both go to one place.
+    sys.stdout.flush()
     print(f"bookstream arbitrage: {line}", file=sys.stderr)

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from consumers.arbitrage.partition import PartitionEngine, written_by
 from consumers.arbitrage.report import report
-from consumers.arbitrage.settings import ArbitrageSettings
+from consumers.arbitrage.settings import PROGRAM, ArbitrageSettings
 from consumers.arbitrage.tally import Tally
 from consumers.catalog.overrides import Overrides, read_overrides
 from consumers.replay.patience import Patience
@@ -19,8 +19,6 @@ from marketdata.errors import RedisAwayError, RedisRefusedError, SettingsError
 from marketdata.groups import BatchHandler, Group, Partition, Role
 from marketdata.groups.serving import serve
 from marketdata.partitions import MAX_PARTITIONS
-
-PROGRAM: Final = "bookstream arbitrage"
 
 ALLOCATIONS_A_COLLECTION: Final = 20_000
 """A batch makes thousands of small objects that die with it; looking for rings among them every 700 cost a fifth."""

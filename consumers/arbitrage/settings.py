@@ -15,6 +15,9 @@ from marketdata.times import WAYS_TO_SAY_WHEN
 from marketdata.when import When
 
 GROUP: Final = "arbitrage"
+PROGRAM: Final = "bookstream arbitrage"
+"""Whom the engine's group belongs to, see `marketdata.groups.role`."""
+
 _ARBITRAGE: Final = "Arbitrage"
 _NAMES: Final = "1 to 64 letters, digits, dots, dashes and underscores"
 

@@ -266,7 +266,7 @@ def test_switches_can_be_turned_on_and_off() -> None:
     assert read("up", "--headless").settings.headless
     assert not read("up", "--headless", "--no-headless").settings.headless
     assert read("tail").settings.follow
-    assert not read("tail", "--no-follow").settings.follow
+    assert not read("tail", "--no-follow", "--standing").settings.follow
     assert read("tail", "--json").settings.json_
 
 
