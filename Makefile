@@ -7,7 +7,7 @@ STAMP := $(VENV)/.set-up
 # Most tests wait for clocks and sockets: several files at once, each in one process.
 AT_ONCE ?= -n 3 --dist loadfile
 PURE_TESTS := tests/unit/worker $(addprefix tests/unit/test_,$(addsuffix .py,\
-  entries families gamma_fields keys market partitions proof selection sharding times venue))
+  backoff entries families gamma_fields keys market partitions proof selection sharding times venue))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check bench pictures prove-synthetic prove-replay prove-raw-capture prove-rollovers prove-many-tokens prove-faults fuzz coverage public-client prove-groups prove-arbitrage

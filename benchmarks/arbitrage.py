@@ -3,9 +3,11 @@
     python -m benchmarks.arbitrage
 
 The mix is fixed: 80 % of the entries on binary markets, the others on price families of 11 thresholds and 10
-buckets, where trios span up to 3 buckets. Engine alone: the same entries without Redis around it. A basket: one
-evaluation of a trio over three buckets, the largest basket of a family, with all its money. Last leg: from the
-XADD of an opportunity's last leg to the opportunity's own entry, with an idle engine in a process of its own.
+buckets, where trios span up to 3 buckets. Nothing pays in it, as on a venue nearly always. Paying: the same, but a
+share of the families' updates is an edge, which opens opportunities and is gone with the market's next update.
+Engine alone: the same entries without Redis around it. A basket: one evaluation of a trio over three buckets, the
+largest basket of a family, with all its money. Last leg: from the XADD of an opportunity's last leg to the
+opportunity's own entry, with an idle engine in a process of its own.
 """
 
 from __future__ import annotations
@@ -19,12 +21,11 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import redis
 
@@ -35,6 +36,7 @@ from consumers.arbitrage.service import run
 from consumers.arbitrage.settings import ArbitrageSettings
 from consumers.arbitrage.terms import Terms
 from marketdata.entries import Entry, EntryId
+from marketdata.groups.messages import Values
 from marketdata.keys import CONTRACT_VERSION, Keys
 from marketdata.market import Market, market_from_gamma
 from tests.gamma_rows import event_row, market_row
@@ -45,6 +47,10 @@ STRIKES: Final = range(80_000, 102_000, 2_000)
 FAMILIES: Final = 4
 BINARIES: Final = 100
 BINARY_SHARE: Final = 0.8
+PAYING_SHARE: Final = 0.1
+"""Of the families' updates in the paying mix."""
+EDGE: Final = 80
+"""Thousandths below its fair value; a trio's fees take some 40 of them."""
 A_SECOND: Final = 2_000
 """Entries in a second of the entries' time."""
 
@@ -53,6 +59,10 @@ DESCRIPTION: Final = (
     '(noon) on the date specified in the title has a final "Close" price in the range.'
 )
 FEES: Final = {"feesEnabled": True, "feeSchedule": {"rate": 0.07, "exponent": 1, "takerOnly": True}}
+
+
+Rows = list[tuple[EntryId, Market | None, Entry | None, int]]
+"""Entries in their order: id, market (None: a clock), entry, partition."""
 
 
 def family(day: int) -> list[Market]:
@@ -92,8 +102,12 @@ def family(day: int) -> list[Market]:
     return markets
 
 
-def mix(count: int, seed: int) -> tuple[list[Market], list[tuple[EntryId, Market | None, Entry | None, int]]]:
-    """Markets, and entries of them in their order: id, market (None: a clock), entry, partition."""
+def mix(count: int, seed: int, paying: float = 0.0) -> tuple[list[Market], Rows]:
+    """Markets, and entries of them.
+
+    Args:
+        paying: the share of the families' updates that is an edge.
+    """
     random = Random(seed)
     families = [family(day) for day in range(24, 24 + FAMILIES)]
     binaries = []
@@ -103,7 +117,7 @@ def mix(count: int, seed: int) -> tuple[list[Market], list[tuple[EntryId, Market
     markets = [*binaries, *(market for some in families for market in some)]
     fair = {one.condition_id: _fair(one, random) for one in markets}
     partitions = sorted({one.partition for one in markets})
-    rows: list[tuple[EntryId, Market | None, Entry | None, int]] = []
+    rows: Rows = []
     n = 0
     seqs: Counter[str] = Counter()
     while len(rows) < count:
@@ -114,7 +128,9 @@ def mix(count: int, seed: int) -> tuple[list[Market], list[tuple[EntryId, Market
                 rows.append((EntryId(ms, n), None, None, partition))
         market = random.choice(binaries if random.random() < BINARY_SHARE else random.choice(families))
         middle = fair[market.condition_id]
-        # An ask is never below its fair value, a bid never above: no basket pays, as on a venue nearly always.
+        if paying and market.family_kind in ("threshold", "range") and random.random() < paying:
+            middle = max(middle - EDGE, 5)
+        # Else an ask is never below its fair value, a bid never above, and no basket pays.
         ask = min(middle + random.randint(0, 8), 999)
         bid = max(min(middle - random.randint(0, 8), ask - 1), 1)
         sizes = [f"{random.randint(500, 500_000) / 100:g}" for _ in range(2)]
@@ -149,16 +165,17 @@ def _fair(market: Market, random: Random) -> int:
     return 90 if market.family_kind == "range" else random.randint(50, 950)
 
 
-def engine_alone(
-    markets: list[Market], rows: Iterable[tuple[EntryId, Market | None, Entry | None, int]]
-) -> float:
+def engine_alone(markets: list[Market], rows: Rows) -> float:
     """Microseconds an entry."""
     limits = ArbitrageSettings().limits
     engines = {}
     for partition in {market.partition for market in markets}:
         engines[partition] = Engine(limits)
         engines[partition].adopt("1-0", [Terms.of(one) for one in markets if one.partition == partition])
-    told = [(engines[p], at, market.condition_id if market else "", entry) for at, market, entry, p in rows]
+    told = [
+        (engines[p], at, market.condition_id if market else "", Values.of(entry) if entry else None)
+        for at, market, entry, p in rows
+    ]
     began_s = time.perf_counter()
     for engine, at, condition_id, entry in told:
         if entry is None:
@@ -187,7 +204,7 @@ def a_basket(rounds: int) -> float:
 def write(
     client: redis.Redis,
     markets: list[Market],
-    rows: Iterable[tuple[EntryId, Market | None, Entry | None, int]],
+    rows: Rows,
 ) -> None:
     """Fills the streams as a worker would have."""
     keys = Keys()
@@ -210,20 +227,38 @@ def write(
     pipe.execute()
 
 
-def member(url: str, client: redis.Redis, count: int) -> float:
-    """Entries a second of one member, from its start to its end."""
-    # What the benchmark itself holds is no burden of a member's.
-    gc.collect()
-    gc.freeze()
-    began_s = time.perf_counter()
-    code = asyncio.run(run(ArbitrageSettings(redis_url=url, once=True, member="bench"), asyncio.Event()))
-    took_s = time.perf_counter() - began_s
-    assert code == 0
-    pending = sum(
-        group["pending"] for key in client.scan_iter("book:*") for group in client.xinfo_groups(key)
-    )
-    assert pending == 0, pending
-    return count / took_s
+class Run(NamedTuple):
+    """What runs of one member over one mix showed: entries a second, microseconds of CPU an entry, what it told."""
+
+    rates: list[float]
+    cpu_us: list[float]
+    told: int
+
+    def __str__(self) -> str:
+        several = ", ".join(f"{rate:,.0f}" for rate in sorted(self.rates))
+        return (
+            f"{statistics.median(self.rates):,.0f} entries/s read, decoded, evaluated, acknowledged (of {several}),"
+            f" start and end included; {statistics.median(self.cpu_us):.1f} us of CPU each"
+        )
+
+
+def member(url: str, client: redis.Redis, markets: list[Market], rows: Rows, runs: int) -> Run:
+    """One member, from its start to its end."""
+    rates, cpu_us = [], []
+    for _ in range(runs):
+        write(client, markets, rows)
+        # What the benchmark itself holds is no burden of a member's.
+        gc.collect()
+        gc.freeze()
+        began_s, cpu_s = time.perf_counter(), time.process_time()
+        code = asyncio.run(run(ArbitrageSettings(redis_url=url, once=True, member="bench"), asyncio.Event()))
+        rates.append(len(rows) / (time.perf_counter() - began_s))
+        cpu_us.append((time.process_time() - cpu_s) / len(rows) * 1e6)
+        assert code == 0
+    groups: Any = [group for key in client.scan_iter("book:*") for group in client.xinfo_groups(key)]
+    assert not any(group["pending"] for group in groups)
+    told: Any = sum(client.xlen(key) for key in client.scan_iter("opportunities:*"))
+    return Run(rates, cpu_us, told)
 
 
 async def last_leg_ms(url: str, client: redis.Redis, rounds: int) -> tuple[float, float]:
@@ -280,13 +315,10 @@ def main() -> None:
     markets, rows = mix(given.entries, given.seed)
     alone = [engine_alone(markets, rows) for _ in range(given.runs)]
     baskets = [a_basket(100_000) for _ in range(given.runs)]
-    rates, cpu_us = [], []
+    _, paying_rows = mix(given.entries, given.seed, PAYING_SHARE)
     with PrivateRedis(appendonly=False) as server, server.client() as client:
-        for _ in range(given.runs):
-            write(client, markets, rows)
-            cpu_s = time.process_time()
-            rates.append(member(server.url, client, len(rows)))
-            cpu_us.append((time.process_time() - cpu_s) / len(rows) * 1e6)
+        plain = member(server.url, client, markets, rows, given.runs)
+        paying = member(server.url, client, markets, paying_rows, given.runs)
         wait_ms, trip_ms = asyncio.run(last_leg_ms(server.url, client, 200))
     lines = [
         f"date      {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, seed {given.seed}",
@@ -295,9 +327,8 @@ def main() -> None:
         f" {FAMILIES} families of {len(STRIKES)} thresholds and {len(STRIKES) - 1} buckets",
         f"basket    {statistics.median(baskets):.2f} us for a trio over three buckets, money included",
         f"engine    {statistics.median(alone):.2f} us an entry without Redis",
-        f"member    {statistics.median(rates):,.0f} entries/s read, decoded, evaluated, acknowledged (of"
-        f" {', '.join(f'{rate:,.0f}' for rate in sorted(rates))}), start and end included;"
-        f" {statistics.median(cpu_us):.1f} us of CPU each",
+        f"member    {plain}",
+        f"paying    {paying}; {paying.told} opportunities told: {paying.told / len(rows):.1%} of the entries",
         f"last leg  {wait_ms:.2f} ms from its XADD to the opportunity's entry: {wait_ms / trip_ms:.1f} of the"
         f" writer's own round trips of {trip_ms:.2f} ms",
     ]

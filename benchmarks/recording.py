@@ -15,18 +15,19 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.spine import ours
+from marketdata.backoff import Backoff
 from marketdata.clock import now_us
 from marketdata.market import market_from_gamma
 from marketdata.raw_files import Compression
-from simulator.service import synthetic_feed
+from simulator.synthetic.opening import Synthetic, synthetic_feed
 from tests.redis_server import PrivateRedis
-from worker.backoff import Backoff
 from worker.recording.folder import Folder
 from worker.recording.hourly import HourlyFiles
 from worker.recording.recorder import Recorder
@@ -39,7 +40,7 @@ class Load:
     """So many frames of a synthetic venue, and the books before them, in the shape that `ours` takes."""
 
     def __init__(self, frames: int, seed: int) -> None:
-        feed = synthetic_feed(markets=MARKETS, rate=0, seed=seed)
+        feed = synthetic_feed(Synthetic(markets=MARKETS, rate=0, seed=seed))
         self.markets = [
             market_from_gamma(row, event, 64) for event in feed.events() for row in event["markets"]
         ]
@@ -68,7 +69,7 @@ async def chain(load: Load, server: PrivateRedis, folder: Path, compression: Com
     """One pass, from the first frame to the end of the recording."""
     if compression is not None:
         files = HourlyFiles(Folder(folder, 10**10), "bench", compression, 10**10)
-        load.recorder = Recorder(files, "bench", Backoff(1.0, 60.0))
+        load.recorder = Recorder(files, "bench", Backoff(1.0, 60.0, Random()))
         load.recorder.start()
     given: Any = load
     await ours(given, server)

@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import orjson
@@ -21,11 +22,11 @@ import redis.asyncio
 from rich.console import Console
 from rich.table import Table
 
+from marketdata.backoff import Backoff
 from marketdata.clock import now_us
 from marketdata.keys import Keys
 from marketdata.market import Market, market_from_gamma
 from tests.redis_server import PrivateRedis
-from worker.backoff import Backoff
 from worker.counters import Counters
 from worker.feeds import MarketFeed
 from worker.ids import IdClock
@@ -123,9 +124,9 @@ async def ours(load: Load, server: PrivateRedis) -> None:
         max_pending=10**9,
         counters=counters,
         ids=IdClock(),
-        backoff=Backoff(0.05, 1.0),
+        backoff=Backoff(0.05, 1.0, Random()),
     )
-    publisher.limits = dict.fromkeys(range(64), 2**62)
+    publisher.limits.update(dict.fromkeys(range(64), 2**62))
     running = asyncio.create_task(publisher.run())
     for count, frame in enumerate(load.frames):
         protocol.frame(frame, now_us())

@@ -19,12 +19,12 @@ from statistics import median
 import aiohttp
 import orjson
 
-from simulator.service import synthetic_feed
+from simulator.synthetic.opening import Synthetic, synthetic_feed
 
 
 def made(markets: int, seconds: float, seed: int) -> float:
     """Messages a second that are made."""
-    floor = synthetic_feed(markets=markets, rate=0, seed=seed).floor
+    floor = synthetic_feed(Synthetic(markets=markets, rate=0, seed=seed)).floor
     began, ends = time.perf_counter(), time.perf_counter() + seconds
     while time.perf_counter() < ends:
         for _ in range(500):

@@ -2,7 +2,8 @@
 
     BookstreamError
     ├── SettingsError          a setting that cannot be used
-    │   └── FaultError         a fault that the simulated venue cannot play
+    │   ├── FaultError         a fault that the simulated venue cannot play
+    │   └── WorkerTakenError   a worker whose name another one uses
     ├── VenueFormatError       the venue sent something that cannot be read
     │   └── DecimalError       a price or size that is not a decimal number
     ├── CatalogError           a market that cannot be described, or a catalog that disagrees
@@ -37,6 +38,10 @@ class SettingsError(BookstreamError):
 
 class FaultError(SettingsError):
     """The simulated venue cannot play this fault; it was not injected."""
+
+
+class WorkerTakenError(SettingsError):
+    """Another worker runs under this one's name; this one stopped; give each its own WORKER_ID."""
 
 
 class VenueFormatError(BookstreamError):

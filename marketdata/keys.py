@@ -92,6 +92,10 @@ class Keys:
         """Stream: dead letters that the group is to handle once more."""
         return f"{self.prefix}requeue:{{{partition:02d}}}:{group}"
 
+    def begun(self, partition: int, group: str) -> str:
+        """Hash: calls begun for entries that came to the group again and are not acknowledged."""
+        return f"{self.prefix}begun:{{{partition:02d}}}:{group}"
+
     @property
     def quarantine(self) -> str:
         """Stream: malformed frames."""

@@ -16,8 +16,10 @@ import redis.retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
+from marketdata.backoff import Backoff
 from marketdata.errors import RedisAwayError, RedisRefusedError
 from marketdata.redis_target import RedisTarget
+from marketdata.tasks import end_tasks
 
 PROTOCOL: Final = 2
 """RESP2: replies have one shape on every server from Redis 6 to Valkey 9, published messages arrive only on
@@ -83,7 +85,7 @@ async def wait_for_redis(
     rng: random.Random | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> bool:
-    """Pings until Redis answers, also while it is loading its data; delays of 0.1 s doubling to 5 s.
+    """Pings until Redis answers, also while it is loading its data; delays of 0.1 s doubling to 5 s, half of it random.
 
     `log` gets a line at the first failure (of loading: once it takes a second), at most one every 5 s after it,
     and one when Redis answers again.
@@ -110,9 +112,7 @@ async def wait_for_redis(
         waiting.result()
         return True
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
 
 
 async def _ping_until_answered(
@@ -127,7 +127,7 @@ async def _ping_until_answered(
     began_s = clock()
     how_long = "until it answers" if give_up_s is None else f"for {give_up_s:g} s"
     logged_s: float | None = None
-    delay_s = FIRST_DELAY_S
+    backoff = Backoff(FIRST_DELAY_S, LONGEST_DELAY_S, rng, least_s=0)
     while True:
         try:
             await client.ping()
@@ -143,8 +143,7 @@ async def _ping_until_answered(
                     " and whether the server runs"
                 ) from None
             left_s = math.inf if give_up_s is None else began_s + give_up_s - clock()
-            await sleep(min(delay_s / 2 + rng.random() * delay_s / 2, left_s))
-            delay_s = min(delay_s * 2, LONGEST_DELAY_S)
+            await sleep(min(backoff.next_delay_s(), left_s))
         else:
             if logged_s is not None:
                 log(f"Redis at {target.masked} answers, after {clock() - began_s:.1f} s")

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
 
 from aiohttp import web
 
-from marketdata.clock import now_ms
 from marketdata.errors import SettingsError
+from marketdata.tasks import end_tasks
 from simulator.captured.capture import load_capture
 from simulator.captured.feed import CapturedFeed
 from simulator.faults.control import FaultControl
 from simulator.faults.faults import Faults
 from simulator.feed import Feed
 from simulator.synthetic.control import Control
-from simulator.synthetic.feed import SyntheticFeed
-from simulator.synthetic.floor import Floor, standing
-from simulator.synthetic.listing import Quote
-from simulator.synthetic.truth import KEPT_S, Truth
-from simulator.synthetic.world import SyntheticWorld
+from simulator.synthetic.opening import Synthetic, opening
 from simulator.venue.server import VenueServer
-
-CATCH_UP_MS: Final = 60_000
-"""A venue that began before now goes through its past in pieces of so much."""
 
 
 async def run(
@@ -72,15 +63,10 @@ async def run(
 
 
 async def run_synthetic(
+    given: Synthetic,
     *,
     host: str,
     port: int,
-    markets: int,
-    rate: float,
-    seed: int,
-    edges_a_minute: float = 0,
-    start_ms: int | None = None,
-    truth_s: float = KEPT_S,
     faults: Faults | None = None,
     stop: asyncio.Event,
     on_ready: Callable[[str], None],
@@ -88,29 +74,14 @@ async def run_synthetic(
     """Serves a synthetic venue until `stop` is set.
 
     Args:
-        host, port: to listen on; port 0 takes a free one.
-        markets: open at the start; short ones are followed by others.
-        rate: messages a second over all markets, best_bid_ask included; 0: flat out, from the first subscription on.
-        seed: of everything random.
-        edges_a_minute: planted arbitrage; without it there is none.
-        start_ms: when the venue began, Unix milliseconds: a venue that is started again has the same markets, as
-            they would be by now. Ahead of now: it begins then, and the same arguments give the same bytes.
-            None: it begins now.
-        truth_s: how long `/control/truths` remembers.
-        faults, stop, on_ready: as for `run`.
+        given: which one.
+        host, port, faults, stop, on_ready: as for `run`.
 
     Raises:
         SettingsError: an address that cannot be listened on.
     """
-    opening = _opening(
-        markets=markets,
-        rate=rate,
-        seed=seed,
-        edges_a_minute=edges_a_minute,
-        start_ms=start_ms,
-        truth_s=truth_s,
-    )
-    while (feed := next(opening)) is None:
+    pieces = opening(given)
+    while (feed := next(pieces)) is None:
         # A long past takes a while, and whoever waits for it may have had enough.
         await asyncio.sleep(0)
         if stop.is_set():
@@ -124,45 +95,6 @@ async def run_synthetic(
         stop=stop,
         on_ready=on_ready,
     )
-
-
-def synthetic_feed(
-    *,
-    markets: int,
-    rate: float,
-    seed: int,
-    edges_a_minute: float = 0,
-    start_ms: int | None = None,
-    truth_s: float = KEPT_S,
-) -> SyntheticFeed:
-    """A synthetic venue as of now; arguments as for `run_synthetic`."""
-    opening = _opening(
-        markets=markets,
-        rate=rate,
-        seed=seed,
-        edges_a_minute=edges_a_minute,
-        start_ms=start_ms,
-        truth_s=truth_s,
-    )
-    return next(feed for feed in opening if feed is not None)
-
-
-def _opening(
-    *, markets: int, rate: float, seed: int, edges_a_minute: float, start_ms: int | None, truth_s: float
-) -> Iterator[SyntheticFeed | None]:
-    """None after each piece of the venue's past, then the venue."""
-    here_ms = now_ms()
-    began_ms = here_ms if start_ms is None else start_ms
-    opens_ms = max(began_ms, here_ms)
-    world = SyntheticWorld(markets=markets, seed=seed, start_ms=began_ms, edges_per_minute=edges_a_minute)
-    # Nobody saw what happened meanwhile: the books of now are made below, and only planted orders are kept.
-    planted: list[Quote] = []
-    for until_ms in chain(range(began_ms + CATCH_UP_MS, opens_ms, CATCH_UP_MS), (opens_ms,)):
-        planted = standing((*planted, *world.advance(until_ms)))
-        yield None
-    floor = Floor(world, rate=rate, seed=seed, start_ms=opens_ms, truth=Truth(kept_s=truth_s), before=planted)
-    told = {"seed": seed, "rate": rate, "edges_a_minute": edges_a_minute, "start_ms": began_ms}
-    yield SyntheticFeed(floor, flat_out=rate == 0, told=told)
 
 
 async def serve(
@@ -192,6 +124,4 @@ async def serve(
                     task.result()
                 playing -= done
         finally:
-            for task in (stopped, *playing):
-                task.cancel()
-            await asyncio.gather(stopped, *playing, return_exceptions=True)
+            await end_tasks({stopped, *playing})

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from consumers.arbitrage.engine import Engine, Found
+from consumers.arbitrage.engine import Engine
 from consumers.arbitrage.evaluate import Limits
+from consumers.arbitrage.judge import Found
 from consumers.arbitrage.terms import Terms
 from marketdata.decimals import from_micros, to_micros
 from marketdata.entries import EntryId

@@ -15,7 +15,7 @@ import orjson
 
 from marketdata.clock import now_ms
 from simulator.captured.capture import PlayedAnswer, load_capture
-from simulator.service import synthetic_feed
+from simulator.synthetic.opening import Synthetic, synthetic_feed
 
 CAPTURED = Path(__file__).parent / "data" / "captures" / "ws_captured"
 SECONDS = 300
@@ -78,7 +78,7 @@ def recorded() -> Figures:
 def synthetic() -> Figures:
     figures = Figures()
     start_ms = now_ms()
-    floor = synthetic_feed(markets=60, rate=500, seed=1, start_ms=start_ms).floor
+    floor = synthetic_feed(Synthetic(markets=60, rate=500, seed=1, start_ms=start_ms)).floor
     for desk in floor.desks.values():
         figures.take([orjson.loads(desk.wire.socket_book(0))])
     while floor.due_ms < start_ms + SECONDS * 1000:

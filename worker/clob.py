@@ -10,8 +10,8 @@ from typing import Final
 import aiohttp
 import orjson
 
+from marketdata.backoff import Backoff
 from marketdata.errors import VenueFormatError
-from worker.backoff import Backoff
 from worker.messages import UnreadableFrameError, parse_frame
 from worker.retry_after import retry_after_s
 from worker.shapes import Book, Malformed, Message

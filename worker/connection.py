@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from marketdata.backoff import Backoff
 from marketdata.clock import now_us
 from marketdata.logs import get_logger
-from worker.backoff import Backoff
 from worker.counters import Counters
 from worker.feeds import TokenState
 from worker.limiter import OpenLimiter

@@ -9,11 +9,11 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
+from marketdata.backoff import Backoff
 from marketdata.catalog import NO_REVISION, Catalog, Snapshot
 from marketdata.errors import CatalogError, DiscoveryError
 from marketdata.logs import get_logger
 from marketdata.market import Market, Winner
-from worker.backoff import Backoff
 from worker.discovery.found import Discovery
 from worker.discovery.selection import Filters, Limits, Selection, select
 from worker.endings import Endings

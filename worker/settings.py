@@ -196,7 +196,7 @@ class WorkerSettings(RedisSettings):
     )
     worker_id: str = setting(
         "",
-        "This worker's name; empty: the host's name and a random suffix.",
+        "This worker's name, and no other's that lives; empty: the host's name and a random suffix.",
         OWNERSHIP,
         allowed="1 to 64 of A-Z, a-z, 0-9 and . _ -, or empty",
         pattern=r"^[A-Za-z0-9._-]{0,64}$",

@@ -14,6 +14,7 @@ from marketdata.errors import CatalogError
 from marketdata.logs import get_logger
 from marketdata.tasks import Children
 from worker.market_keeper import MarketKeeper
+from worker.name import WorkerName
 from worker.ownership import Ownership
 from worker.status import Status
 from worker.told import Seldom, in_one_line
@@ -24,7 +25,8 @@ LOOK_EVERY_S: Final = 1.0
 class Standing:
     """Renews and takes leases, and has the markets of what was taken followed."""
 
-    def __init__(self, ownership: Ownership, keeper: MarketKeeper, status: Status) -> None:
+    def __init__(self, name: WorkerName, ownership: Ownership, keeper: MarketKeeper, status: Status) -> None:
+        self._name = name
         self._ownership = ownership
         self._keeper = keeper
         self._status = status
@@ -34,12 +36,18 @@ class Standing:
         self._log = get_logger("worker")
 
     async def keep_leases(self) -> None:
-        """Renews what is ours and takes what is free, until cancelled."""
+        """Renews what is ours and takes what is free, until cancelled.
+
+        Raises:
+            WorkerTakenError: another process has taken our name, and with it our leases.
+        """
         said = Seldom()
         while True:
             try:
                 await self._ownership.renew()
                 if len(self._ownership.owned) < self._ownership.partitions:
+                    # By our name alone the leases of whoever took it would be free for us, and ours for them.
+                    await self._name.check()
                     taken = await self._ownership.take_free()
                     self._say()
                     if taken.partitions:

@@ -8,7 +8,6 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypedDict
 
-import orjson
 import redis.asyncio
 
 from marketdata.clock import now_ms
@@ -16,10 +15,10 @@ from marketdata.keys import Keys
 from worker.connection import Connection
 from worker.counters import Counters
 from worker.feeds import MarketFeed, Step, TokenState
+from worker.name import EXPIRES_S, WorkerName
 from worker.publisher import Publisher
 from worker.recent import Recent
 
-EXPIRES_S: Final = 10
 LAST_WORD_S: Final = 60
 FORGOTTEN_AFTER_MS: Final = 60_000
 
@@ -48,7 +47,7 @@ class Status:
         self,
         client: redis.asyncio.Redis,
         keys: Keys,
-        worker_id: str,
+        name: WorkerName,
         counters: Counters,
         publisher: Publisher,
         recent: Recent,
@@ -58,7 +57,7 @@ class Status:
         self.waits_for = ""
         self._client = client
         self._keys = keys
-        self._worker_id = worker_id
+        self._name = name
         self._counters = counters
         self._publisher = publisher
         self._recent = recent
@@ -71,7 +70,7 @@ class Status:
         shards = [_connection(connection) for connection in connections]
         counters, publisher = self._counters, self._publisher
         return {
-            "worker": self._worker_id,
+            "worker": self._name.worker_id,
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "started_ms": self._started_ms,
@@ -124,15 +123,12 @@ class Status:
 
         Raises:
             RedisError: Redis did not take it.
+            WorkerTakenError: another worker runs under this name by now; nothing was written.
         """
+        await self._name.speak(record, expires_s=LAST_WORD_S if last_word else EXPIRES_S)
         now = now_ms()
         pipe = self._client.pipeline(transaction=False)
-        pipe.set(
-            self._keys.worker(self._worker_id),
-            orjson.dumps(record),
-            ex=LAST_WORD_S if last_word else EXPIRES_S,
-        )
-        pipe.zadd(self._keys.workers, {self._worker_id: now})
+        pipe.zadd(self._keys.workers, {self._name.worker_id: now})
         pipe.zremrangebyscore(self._keys.workers, 0, now - FORGOTTEN_AFTER_MS)
         await pipe.execute()
 

@@ -22,6 +22,7 @@ async def _body(settings: SimulateSettings, stop: asyncio.Event) -> int:
     from simulator.faults.faults import Faults
     from simulator.faults.reading import read_flag, read_schedule
     from simulator.service import run, run_synthetic
+    from simulator.synthetic.opening import Synthetic
 
     seed = secrets.randbits(32) if settings.seed is None else settings.seed
     faults = Faults(
@@ -38,15 +39,18 @@ async def _body(settings: SimulateSettings, stop: asyncio.Event) -> int:
         print(url, flush=True)
 
     if settings.synthetic:
-        await run_synthetic(
-            host=settings.host,
-            port=settings.port,
+        given = Synthetic(
             markets=settings.markets,
             rate=settings.rate,
             seed=seed,
             edges_a_minute=settings.edges,
             start_ms=settings.start_ms,
             truth_s=settings.truth_s,
+        )
+        await run_synthetic(
+            given,
+            host=settings.host,
+            port=settings.port,
             faults=faults,
             stop=stop,
             on_ready=say,

@@ -38,6 +38,7 @@ from marketdata.entries import EntryId
 from marketdata.errors import ChildError
 from marketdata.keys import Keys
 from marketdata.redis_url import RedisSession, redis_session, wait_for_redis
+from marketdata.tasks import end_tasks
 
 READY_S: Final = 30.0
 """A simulator without an address ends the run after this long."""
@@ -246,9 +247,7 @@ class Up:
                 await self._engine.stop(ENGINE_GRACE_S)
                 await self._count_opportunities()
             await self._simulator.stop(SIMULATOR_GRACE_S)
-            for task in watched:
-                task.cancel()
-            await asyncio.wait(watched)
+            await end_tasks(watched)
 
     async def _count_opportunities(self) -> None:
         try:

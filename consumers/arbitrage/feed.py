@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from consumers.arbitrage.engine import Engine, Found
-from marketdata.entries import Entry, EntryId
+from consumers.arbitrage.engine import Engine
+from consumers.arbitrage.judge import Found
+from marketdata.entries import EntryId
+from marketdata.groups.messages import Values
 from marketdata.market import Winner
 
 _WINNERS: Final[dict[str, Winner]] = {"0": 0, "1": 1, "split": "split"}
 
 
-def feed(engine: Engine, at: EntryId, condition_id: str, entry: Entry) -> list[Found]:
+def feed(engine: Engine, at: EntryId, condition_id: str, entry: Values) -> list[Found]:
     """Hands an entry of a market's stream to the engine; its opportunities."""
     kind, outcome = entry.kind, entry.outcome
     if kind == "top" and outcome is not None:

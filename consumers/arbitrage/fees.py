@@ -6,6 +6,7 @@ up, so that nobody is charged more than was counted on.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from marketdata.decimals import MICROS, to_micros
@@ -63,6 +64,12 @@ def unit_cost(price_micros: int, fees: Fees) -> int:
     """What a share costs with its fee, in dollars / UNIT, rounded down: never more than it really costs."""
     fee: int = fee_numerator(price_micros, fees) // _PER_UNIT[fees.exponent]
     return price_micros * _PER_PRICE + fee
+
+
+@lru_cache(maxsize=20_000)
+def share_cost(price_micros: int, fees: Fees) -> tuple[int, int]:
+    """`fee_numerator` and `unit_cost`: the same few prices come again and again."""
+    return fee_numerator(price_micros, fees), unit_cost(price_micros, fees)
 
 
 def charged_micros(size_micros: int, price_micros: int, fees: Fees) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from consumers.arbitrage.fees import CHARGE_STEP_MICROS, FREE, Fees, fee_numerator, unit_cost
+from consumers.arbitrage.fees import CHARGE_STEP_MICROS, FREE, Fees, share_cost
 from consumers.arbitrage.opportunity import Reason, ToldLeg
 from marketdata.decimals import MICROS, from_micros
 from marketdata.entries import EntryId
@@ -78,8 +78,7 @@ class Leg:
         price = self.price
         self.usable = 0 < price <= MICROS and self.size > 0 and not self.gapped
         if self.usable:
-            self.fee_above = fee_numerator(price, self.fees)
-            self.unit = unit_cost(price, self.fees)
+            self.fee_above, self.unit = share_cost(price, self.fees)
         else:
             self.fee_above = self.unit = 0
 

@@ -8,9 +8,10 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from consumers.arbitrage.adoption import RECORDS_KEPT, Adoption, Record
-from consumers.arbitrage.engine import Engine, Found
+from consumers.arbitrage.engine import Engine
 from consumers.arbitrage.evaluate import Limits
 from consumers.arbitrage.feed import feed
+from consumers.arbitrage.judge import Found
 from consumers.arbitrage.legs import NEVER
 from consumers.arbitrage.state import GROUP_HANDLED, HANDLED, changes_of, restored
 from consumers.arbitrage.terms import Terms, renewed
@@ -19,13 +20,15 @@ from consumers.catalog.sets import terms_in_force
 from consumers.replay.patience import Patience
 from marketdata.entries import EntryId
 from marketdata.errors import SettingsError
-from marketdata.groups import Batch, Clock, Directory, Lost, Message
+from marketdata.groups import Batch, Clock, Directory, Lost, Message, Silent
 from marketdata.keys import Keys
 
 OPPORTUNITIES_KEPT: Final = 100_000
 """About so many entries of `opportunities:{P}` are kept."""
 
 _OVER: Final = ("closed", "resolved")
+_WITH_PLACE: Final = (Message, Clock)
+_WITHOUT_PLACE: Final = (Lost, Silent)
 
 Command = tuple[str | bytes | int, ...]
 Told = Callable[[int, list[Found], list[int]], None]
@@ -87,7 +90,7 @@ class PartitionEngine:
             engine = await self._ask(self._load)
         # Until the commit went well, what is in memory is ahead of what is true.
         self._engine = None
-        if not any(isinstance(item, Message | Clock) for item in batch.items):
+        if not any(isinstance(item, _WITH_PLACE) for item in batch.items):
             # Notices alone have no place in the order: what they change is kept with the next entry.
             for notice in batch.items:
                 if isinstance(notice, Lost):
@@ -99,11 +102,11 @@ class PartitionEngine:
         found: list[Found] = []
         received_us: list[int] = []
         entries = 0
+        condition_ids = self._directory.streams(self._number)
         for item in batch.items:
-            if isinstance(item, Lost):
-                engine.lost(item.stream.rpartition(":")[2])
-                continue
-            if not isinstance(item, Message | Clock):
+            if isinstance(item, _WITHOUT_PLACE):
+                if isinstance(item, Lost):
+                    engine.lost(item.stream.rpartition(":")[2])
                 continue
             entries += 1
             if self._record is not None and (due := self._record.due(item.id)):
@@ -111,11 +114,11 @@ class PartitionEngine:
                 commands += self._adopted(engine, due)
             if isinstance(item, Clock):
                 found += engine.clock(item.id)
-            else:
-                new = feed(engine, item.id, item.condition_id, item.entry)
-                if new:
-                    found += new
-                    received_us += [item.entry.recv_us] * len(new)
+                continue
+            entry = item.values
+            if new := feed(engine, item.id, condition_ids[item.stream], entry):
+                found += new
+                received_us += [entry.recv_us] * len(new)
         commands += self._commands(engine, found, adopted=adopted)
         await batch.commit([*commands, *self._group_moves(batch)])
         self._engine = engine

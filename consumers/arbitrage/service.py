@@ -20,8 +20,8 @@ from marketdata.groups import BatchHandler, Group, Partition, Role
 from marketdata.groups.serving import serve
 from marketdata.partitions import MAX_PARTITIONS
 
-ALLOCATIONS_A_COLLECTION: Final = 20_000
-"""A batch makes thousands of small objects that die with it; looking for rings among them every 700 cost a fifth."""
+ALLOCATIONS_A_COLLECTION: Final = 200_000
+"""Entries at hand are hundreds of thousands of small objects without rings; looking for some every 700 cost a fifth."""
 
 
 async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:

@@ -46,7 +46,7 @@ def changes_of(engine: Engine, *, adopted: bool) -> Changes:
     Args:
         adopted: whether the catalog's terms are among it.
     """
-    changes = Changes({HANDLED: str(engine.handled), "clock": str(engine.clock_ms)}, [])
+    changes = Changes({HANDLED: str(engine.handled), "clock": str(engine.quotes.clock_ms)}, [])
 
     def put(name: str, value: str | bytes | None) -> None:
         if value is None:
@@ -57,18 +57,18 @@ def changes_of(engine: Engine, *, adopted: bool) -> Changes:
     if adopted:
         put("catalog", engine.revision)
         put("terms", dump(engine.terms))
-    for leg in engine.dirty_legs:
+    for leg in engine.quotes.dirty:
         put(f"l:{leg.token}", _leg(leg) if engine.ground.legs.get(leg.token) is leg else None)
     for name in engine.dirty_markets:
         put(f"m:{name}", str(engine.ended[name]) if name in engine.ended else None)
-    for name in engine.dirty_baskets:
-        wait_ms = engine.waits.get(name)
+    for name in engine.judge.dirty:
+        wait_ms = engine.judge.waits.get(name)
         put(f"w:{name}", None if wait_ms is None else str(wait_ms))
-        live = engine.ground.lives.get(name) or engine.leaving.get(name)
+        live = engine.ground.lives.get(name) or engine.judge.leaving.get(name)
         put(f"o:{name}", None if live is None or live.opening is None else _open(live, live.opening))
-    engine.dirty_legs.clear()
+    engine.quotes.dirty.clear()
     engine.dirty_markets.clear()
-    engine.dirty_baskets.clear()
+    engine.judge.dirty.clear()
     return changes
 
 
@@ -85,8 +85,8 @@ def restored(limits: Limits, fields: Mapping[bytes, bytes]) -> Engine:
     openings: list[tuple[Basket, Opening]] = []
     try:
         engine.handled = EntryId.parse(fields[b"handled"])
-        engine.clock_ms = int(fields[b"clock"])
-        engine.revision = fields[b"catalog"].decode()
+        engine.quotes.clock_ms = int(fields[b"clock"])
+        engine.judge.revision = fields[b"catalog"].decode()
         engine.terms = load(fields[b"terms"])
         pairs = {token: (one, at) for one in engine.terms for at, token in enumerate(one.tokens)}
         for raw in sorted(fields):
@@ -98,7 +98,7 @@ def restored(limits: Limits, fields: Mapping[bytes, bytes]) -> Engine:
             elif kind == "m":
                 engine.ended[name] = _ENDS[value]  # type: ignore[assignment]
             elif kind == "w":
-                engine.waits[name] = int(value)
+                engine.judge.waits[name] = int(value)
             elif kind == "o":
                 openings.append(_restored_opening(name, orjson.loads(value)))
         engine.restored(openings)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from consumers.arbitrage.engine import Found
+from consumers.arbitrage.judge import Found
 
 WRITES_KEPT: Final = 1_000
 

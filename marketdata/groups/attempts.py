@@ -20,12 +20,18 @@ ATTEMPTS: Final = 5
 FIRST_DELAY_S: Final = 0.1
 LONGEST_DELAY_S: Final = 2.0
 _BREATHE_S: Final = 0.05
+_CUT_SHORT: Final = (
+    "{} calls were begun and the last never ended: its process was killed, crashed or ran out of memory"
+)
+_BEFORE: Final = "{} calls in processes before this one did not end well"
+_REASON: Final = 200
 
 
 class EntryByEntry:
     """Handles batches by a handler of single entries.
 
-    An entry whose handler failed five times becomes a dead letter, and the rest goes on. Between two calls it
+    An entry whose handler failed five times becomes a dead letter, and the rest goes on. So does one that came
+    again and of which five calls were begun and none ended, because each took its process with it. Between two calls it
     waits, and with it all that follows in its partition, so that the order is kept; other partitions go on.
 
     Args:
@@ -46,6 +52,7 @@ class EntryByEntry:
         self._stopping = stopping
         self._random = rng or random.Random()
         self._breathed_s = time.monotonic()
+        self._suspects = asyncio.Lock()
         self.handled = 0
         self.dead = 0
 
@@ -62,15 +69,29 @@ class EntryByEntry:
             if (now_s := time.monotonic()) - self._breathed_s > _BREATHE_S:
                 self._breathed_s = now_s
                 await asyncio.sleep(0)
-            if not await self._handled(batch, at, item):
+            if not await (self._alone if _is_suspect(batch, at, item) else self._handled)(batch, at, item):
                 batch.is_abandoned = True
                 return
         await batch.commit()
 
+    async def _alone(self, batch: Batch, at: int, item: Message | Notice) -> bool:
+        """As `_handled`, one at a time over all partitions: calls under way elsewhere die with it, and are innocent."""
+        async with self._suspects:
+            is_handled = await self._handled(batch, at, item)
+            if is_handled:
+                await batch.commit(upto=at + 1)
+        return is_handled
+
     async def _handled(self, batch: Batch, at: int, item: Message | Notice) -> bool:
-        attempts = 0
+        comes_again = isinstance(item, Message) and item.again
+        attempts = earlier = batch.calls_begun(at) if comes_again else 0
+        if attempts >= ATTEMPTS:
+            self._give_up(batch, at, item, _CUT_SHORT.format(attempts), attempts)
+            return True
         while True:
-            if not batch.is_surely_ours():
+            if comes_again:
+                await batch.begin(at)
+            elif not batch.is_surely_ours():
                 await batch.still_ours()
             try:
                 result = self._handler(item)
@@ -79,6 +100,8 @@ class EntryByEntry:
             except Exception as error:  # noqa: BLE001  (a stranger's code may raise anything)
                 attempts += 1
                 reason = f"{type(error).__name__}: {error}"
+                if earlier:
+                    reason = f"{one_line(reason)[:_REASON]}; {_BEFORE.format(earlier)}"
             else:
                 self.handled += isinstance(item, Message)
                 return True
@@ -97,7 +120,7 @@ class EntryByEntry:
             what = f"{item.id} of {item.stream} is a dead letter"
         else:
             what = f"a notice ({item}) was not handled"
-        self._log(f"{what} after {attempts} failed calls ({one_line(reason)[:200]}); the rest goes on")
+        self._log(f"{what} after {attempts} calls ({one_line(reason)[:200]}); the rest goes on")
 
     async def _paused(self, attempts: int) -> bool:
         """Waits before the next call; true if the group stops meanwhile."""
@@ -108,3 +131,8 @@ class EntryByEntry:
         except TimeoutError:
             return False
         return True
+
+
+def _is_suspect(batch: Batch, at: int, item: Message | Notice) -> bool:
+    """Whether a call for it was under way when a process ended."""
+    return isinstance(item, Message) and item.again and batch.calls_begun(at) > 0

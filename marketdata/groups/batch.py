@@ -13,6 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from marketdata.entries import EntryId
 from marketdata.groups.backlog import Raw
+from marketdata.groups.begun import Begun
 from marketdata.groups.dead import DeadLetter
 from marketdata.groups.messages import Clock, Lost, Message, Silent
 from marketdata.groups.wire import Command, Fence, ForgottenError, may_pass, pack
@@ -32,6 +33,7 @@ class Tools(NamedTuple):
         patience: called when Redis is away: returns when it answers again.
         refused: called when it refuses for now: returns when it may be asked again.
         retake: called when Redis forgot the lease: takes it again, or raises LeaseLostError.
+        begun: calls for entries that came again.
         sure: whether the lease is ours by our own clock: it was renewed less than its time ago.
     """
 
@@ -41,6 +43,7 @@ class Tools(NamedTuple):
     patience: Callable[[Exception], Awaitable[None]]
     refused: Callable[[Exception], Awaitable[None]]
     retake: Callable[[], Awaitable[None]]
+    begun: Begun
     sure: Callable[[], bool]
 
 
@@ -109,6 +112,24 @@ class Batch:
             except AWAY as error:
                 await self._tools.patience(error)
 
+    def calls_begun(self, at: int) -> int:
+        """How many calls were begun for the item at this place, by earlier members, too."""
+        return self._tools.begun.calls(self._raw(at))
+
+    async def begin(self, at: int) -> None:
+        """Before a call for an entry that came again: counts it in Redis, for the case that it ends the process.
+
+        What comes before it is acknowledged in the same transaction, so that only one entry can be to blame.
+
+        Raises:
+            LeaseLostError: another member reads the partition now.
+        """
+        await self.commit([self._tools.begun.one_more(self._raw(at))], upto=at)
+
+    def _raw(self, at: int) -> Raw:
+        # Those in front of it at the same place have no item of their own.
+        return [raw for place, raw in self._raws if place == at][-1]
+
     def bury(self, at: int, reason: str, attempts: int) -> None:
         """Gives up on the item at this place: the commit that covers it makes it a dead letter."""
         item = self.items[at]
@@ -154,6 +175,7 @@ class Batch:
         for key, those in ids.items():
             done: Command = ("XDEL", key) if key == self._requeue else ("XACK", key, group)
             ends.append(pack((*done, *those)))
+        ends += map(pack, self._tools.begun.ended(raws))
         if raws and raws[-1].key != self._requeue:
             ends.append(pack(("HSET", self._tools.fence.lease, "handled", str(raws[-1].id))))
         return ends
@@ -181,9 +203,12 @@ class Batch:
         """Whether the transaction whose reply was lost was done: then its entries are not pending any more."""
         while raws:
             first = raws[0]
-            look = pack(("XPENDING", first.key, self._tools.group, str(first.id), str(first.id), 1))
+            place: Command = (str(first.id), str(first.id))
+            look: Command = ("XPENDING", first.key, self._tools.group, *place, 1)
+            if first.key == self._requeue:
+                look = ("XRANGE", first.key, *place)
             try:
-                (found,) = await self._tools.fence.ask([look])
+                (found,) = await self._tools.fence.ask([pack(look)])
             except AWAY as error:
                 await self._tools.patience(error)
                 continue

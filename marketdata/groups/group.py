@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -15,32 +14,23 @@ from typing import Any, Final, Self
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from marketdata.entries import EntryId
-from marketdata.errors import ContractError, LeaseLostError, MemberTakenError, RedisAwayError, SettingsError
+from marketdata.errors import ContractError, RedisAwayError
 from marketdata.groups.attempts import EntryByEntry, Handler
-from marketdata.groups.batch import AWAY, Tools
+from marketdata.groups.batch import AWAY
 from marketdata.groups.directory import Directory
 from marketdata.groups.gate import Gate
-from marketdata.groups.membership import Membership, new_member_name
-from marketdata.groups.reading import PartitionReading
+from marketdata.groups.holdings import Holdings, OpenPartition
+from marketdata.groups.membership import Membership, checked_name, new_member_name
 from marketdata.groups.role import ANY_READER, Role
-from marketdata.groups.tenure import BatchHandler, Partition, Tenure
+from marketdata.groups.tenure import BatchHandler, Partition
 from marketdata.groups.wakes import hear_wakes
-from marketdata.groups.wire import Fence, Wire, may_pass
+from marketdata.groups.wire import may_pass
 from marketdata.keys import CONTRACT_VERSION, Keys
-from marketdata.leases import Lease
 from marketdata.redis_url import DEFAULT_URL, RedisSession, redis_session
 from marketdata.tasks import end_tasks
 
-ENTRIES_HELD: Final = 50_000
-"""About so many entries are in a member's memory at once, over all its partitions."""
-
 LEASE_TTL_S: Final = 5.0
-NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _TICK_S: Final = 1.0
-
-OpenPartition = Callable[[Partition], Awaitable[BatchHandler]]
-"""Called each time a partition was taken, before anything of it is read; what it returns gets its batches."""
 
 
 class Group:
@@ -88,9 +78,7 @@ class Group:
         self._stopping = asyncio.Event()
         self._exits = AsyncExitStack()
         self._session: RedisSession | None = None
-        self._tenures: dict[int, Tenure] = {}
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._renewed_s: dict[int, float] = {}
+        self._holdings: Holdings | None = None
         self._facts: Callable[[], dict[str, Any]] = dict
         self._failure: BaseException | None = None
 
@@ -141,7 +129,7 @@ class Group:
     @property
     def partitions(self) -> list[int]:
         """Those that this member reads now."""
-        return sorted(self._tenures)
+        return sorted(self._holdings.tenures) if self._holdings is not None else []
 
     @property
     def is_stopping(self) -> bool:
@@ -151,8 +139,8 @@ class Group:
     def stop(self) -> None:
         """Finishes the batches in hand, acknowledges them, gives the partitions back; `run` returns then."""
         self._stopping.set()
-        for tenure in self._tenures.values():
-            tenure.leave()
+        if self._holdings is not None:
+            self._holdings.leave()
 
     async def run(self, handler: Handler, *, once: bool = False) -> None:
         """Calls the handler for each entry, until `stop`. An entry is acknowledged after its call returned.
@@ -185,6 +173,8 @@ class Group:
     ) -> None:
         """Hands out whole batches, for programs that commit them together with their own writes.
 
+        Nothing is skipped: a batch whose handler fails again and again, or ends its process, comes again.
+
         Args:
             opened: called each time a partition was taken.
             clocks: whether batches hold clock entries.
@@ -199,35 +189,46 @@ class Group:
             self._facts = facts
         await self._patiently(self._enlist)
         await self._patiently(self._directory.look)
+        holdings = self._holdings = Holdings(
+            client=self.client,
+            keys=self.keys,
+            group=self.name,
+            membership=self._membership,
+            directory=self._directory,
+            gate=self._gate,
+            ttl_s=self._ttl_s,
+            opened=opened,
+            clocks=clocks,
+            log=self._log,
+            fail=self._fail,
+            is_redis_lost=lambda: isinstance(self._failure, RedisError | RedisAwayError),
+        )
         helpers = [
-            asyncio.create_task(hear_wakes(self._new_connection, self.keys, self._wake), name="wakes"),
-            asyncio.create_task(self._keep(opened, clocks), name="membership"),
+            asyncio.create_task(hear_wakes(holdings.new_connection, self.keys, holdings.wake), name="wakes"),
+            asyncio.create_task(self._keep(holdings), name="membership"),
         ]
         if once:
-            helpers.append(asyncio.create_task(self._stop_at_end(), name="end"))
+            helpers.append(asyncio.create_task(self._stop_at_end(holdings), name="end"))
         for helper in helpers:
             helper.add_done_callback(self._helper_ended)
         try:
             await self._stopping.wait()
-            await self._end_tenures()
+            await holdings.end()
             await end_tasks(helpers)
         finally:
-            for task in self._tasks.values():
-                task.cancel()
-            await end_tasks([*helpers, *self._tasks.values()])
+            await end_tasks(helpers)
+            await holdings.cancel()
             if self._failure is None or not isinstance(self._failure, RedisError):
                 with suppress(RedisError, OSError):
                     await self._give_back()
         if self._failure is not None:
             raise self._failure
 
-    # -- partitions -------------------------------------------------------------------------------------------
-
-    async def _keep(self, opened: OpenPartition, clocks: bool) -> None:
+    async def _keep(self, holdings: Holdings) -> None:
         while True:
             began_s = time.monotonic()
             try:
-                await self._tick(opened, clocks)
+                await self._tick(holdings)
             except AWAY as error:
                 await self._gate(error)
                 continue
@@ -239,119 +240,17 @@ class Group:
             tick_s = min(_TICK_S, self._ttl_s / 4)
             await asyncio.sleep(max(tick_s - (time.monotonic() - began_s), tick_s / 4))
 
-    async def _tick(self, opened: OpenPartition, clocks: bool) -> None:
-        await self._renew()
-        held = sum(tenure.held for tenure in self._tenures.values())
-        last = max((one.last for one in self._tenures.values() if one.last is not None), default=None)
-        behind_ms = max((one.behind_ms for one in self._tenures.values()), default=0)
-        facts = {"held": held, "behind_ms": behind_ms, "last_id": str(last) if last else "", **self._facts()}
-        await self._membership.speak(self._tenures, facts)
+    async def _tick(self, holdings: Holdings) -> None:
+        await holdings.renew()
+        await self._membership.speak(holdings.tenures, {**holdings.facts(), **self._facts()})
         await self._directory.look()
         if self._stopping.is_set():
             return
         sent_s = time.monotonic()
-        turn = await self._membership.balance(self._tenures.keys() | self._tasks.keys())
+        turn = await self._membership.balance(holdings.taken)
         for lease in turn.taken:
-            self._renewed_s[lease.partition] = sent_s
-            await self._begin(lease, opened, clocks)
-        # What leaves already counts; the rest is asked to.
-        staying = [one for one in sorted(self._tenures, reverse=True) if not self._tenures[one].is_leaving]
-        for partition in staying[: max(turn.give_up - (len(self._tasks) - len(staying)), 0)]:
-            self._tenures[partition].leave()
-
-    async def _renew(self) -> None:
-        sent_s = time.monotonic()
-        held = list(self._tenures)
-        leases = self._membership.leases
-        epochs = dict(leases.epochs)
-        lost, forgotten = await leases.renew(held, id_limit_ms=0)
-        # What was taken again meanwhile, because Redis had forgotten it, is not lost.
-        lost = [one for one in lost if leases.epochs[one] == epochs[one] and one in self._tenures]
-        for partition in held:
-            if partition not in lost and partition not in forgotten:
-                self._renewed_s[partition] = sent_s
-            elif (tenure := self._tenures.get(partition)) is not None:
-                # Its next transaction finds out, and takes it again or ends.
-                self._renewed_s[partition] = 0.0
-                tenure.wake()
-        if lost:
-            owners = await leases.owners(lost)
-            if self.member in owners.values():
-                raise MemberTakenError(
-                    f"another program reads group {self.name} as member {self.member}; this one stopped, and"
-                    " what it had not acknowledged is handled there: give each its own name"
-                )
-
-    async def _begin(self, lease: Lease, opened: OpenPartition, clocks: bool) -> None:
-        number = lease.partition
-        found: Any = await self.client.hget(self.keys.lease(number, self.name), "handled")
-        handled = EntryId.parse(found) if found else None
-        key = self.keys.lease(number, self.name)
-        wire = Wire(self._new_connection, key)
-        fence = Fence(wire, key, self.member, lease.epoch)
-
-        async def retake() -> None:
-            sent_s = time.monotonic()
-            again = await self._membership.retake(number)
-            if not again.held:
-                raise LeaseLostError(f"{fence.lease} belongs to {again.owner} now")
-            fence.renewed(again.epoch)
-            self._renewed_s[number] = sent_s
-
-        tools = Tools(
-            fence, self.keys, self.name, self._gate, self._gate.refused, retake, lambda: self._is_sure(number)
-        )
-        reading = PartitionReading(
-            fence=fence,
-            keys=self.keys,
-            group=self.name,
-            partition=number,
-            directory=self._directory,
-            handled=handled,
-            held_at_most=lambda: ENTRIES_HELD // max(len(self._tenures), 1),
-            retake=retake,
-            log=self._log,
-        )
-        tenure = Tenure(
-            number,
-            reading=reading,
-            tools=tools,
-            directory=self._directory,
-            clocks=clocks,
-            log=self._log,
-        )
-        self._tenures[number] = tenure
-        task = asyncio.create_task(self._serve(tenure, wire, handled, opened), name=f"partition {number}")
-        self._tasks[number] = task
-
-    async def _serve(
-        self, tenure: Tenure, wire: Wire, handled: EntryId | None, opened: OpenPartition
-    ) -> None:
-        number = tenure.partition
-        is_ours = True
-        try:
-            await tenure.run(await opened(Partition(number, handled, self._directory)))
-        except LeaseLostError:
-            is_ours = False
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001  (whatever it is, `run` raises it)
-            self._fail(error)
-        finally:
-            await wire.close()
-            self._tenures.pop(number, None)
-            self._renewed_s.pop(number, None)
-            try:
-                if is_ours and not isinstance(self._failure, RedisError | RedisAwayError):
-                    with suppress(RedisError, OSError):
-                        await self._membership.leases.release([number], last_ms=0)
-            finally:
-                self._tasks.pop(number, None)
-
-    def _is_sure(self, partition: int) -> bool:
-        return time.monotonic() - self._renewed_s.get(partition, 0.0) < self._ttl_s
-
-    # -- beginning and end ------------------------------------------------------------------------------------
+            await holdings.begin(lease, sent_s)
+        holdings.give_up(turn.give_up)
 
     async def _check_contract(self) -> None:
         found: Any = await self.client.get(self.keys.contract_version)
@@ -372,38 +271,16 @@ class Group:
             except AWAY as error:
                 await self._gate(error)
 
-    async def _stop_at_end(self) -> None:
+    async def _stop_at_end(self, holdings: Holdings) -> None:
         """Stops when every partition that is ours has been read to its end, and no more are to come."""
         while True:
             await asyncio.sleep(0.02)
-            tenures = list(self._tenures.values())
-            if tenures and all(one.caught_up.is_set() for one in tenures) and self._has_its_share:
+            if holdings.are_read:
                 self.stop()
                 return
 
-    @property
-    def _has_its_share(self) -> bool:
-        return len(self._tenures) >= self._membership.share
-
-    async def _end_tenures(self) -> None:
-        while self._tasks:
-            for tenure in self._tenures.values():
-                tenure.leave()
-            await asyncio.wait(list(self._tasks.values()))
-
     async def _give_back(self) -> None:
         await self._membership.leave()
-
-    def _new_connection(self) -> Any:
-        return self.client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-
-    def _wake(self, partition: int | None) -> None:
-        if partition is not None:
-            if (tenure := self._tenures.get(partition)) is not None:
-                tenure.wake()
-            return
-        for tenure in self._tenures.values():
-            tenure.wake()
 
     def _fail(self, error: BaseException) -> None:
         if self._failure is None:
@@ -413,19 +290,6 @@ class Group:
     def _helper_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
-
-
-def checked_name(what: str, name: str) -> str:
-    """The name.
-
-    Raises:
-        SettingsError: it cannot be a part of a key.
-    """
-    if NAME.fullmatch(name) is None:
-        raise SettingsError(
-            f"{name[:80]!r} is no name of a {what}: 1 to 64 letters, digits, dots, dashes and underscores"
-        )
-    return name
 
 
 def _say(group: str, line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from collections.abc import Collection
@@ -214,6 +215,20 @@ class Membership:
 
 
 _UNIQUE: Final = 4
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def checked_name(what: str, name: str) -> str:
+    """The name.
+
+    Raises:
+        SettingsError: it cannot be a part of a key.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise SettingsError(
+            f"{name[:80]!r} is no name of a {what}: 1 to 64 letters, digits, dots, dashes and underscores"
+        )
+    return name
 
 
 def new_member_name() -> str:

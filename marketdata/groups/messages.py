@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self, get_args
 
 from marketdata.entries import FIELDS, Entry, EntryId, Kind
 from marketdata.errors import EntryError
@@ -11,32 +11,73 @@ from marketdata.market import Market
 
 _NAMES: Final = [name.encode() for name in FIELDS]
 _CLOCK_NAMES: Final = [b"worker", b"epoch", b"live", b"stale"]
+_KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind)}
+_OUTCOMES: Final = {"0": 0, "1": 1, "": None}
 _LAST_N: Final = 2**64 - 1
 
 
-class Message(NamedTuple):
+class Values(NamedTuple):
+    """What an entry says, checked: attributes and order are those of `Entry`."""
+
+    kind: Kind
+    outcome: int | None
+    bid: str
+    bid_size: str
+    ask: str
+    ask_size: str
+    venue_ms: int | None
+    recv_us: int
+    gen: int
+    seq: int
+    skipped: int
+    note: str
+
+    @classmethod
+    def of(cls, entry: Entry) -> Self:
+        """Those of an entry."""
+        return cls(*(getattr(entry, name) for name in FIELDS))
+
+
+class Message:
     """One entry of a market's stream.
 
     Attributes:
         id: its id; the key by which a second delivery is recognised.
         stream: the stream's key.
         partition: of the market.
-        entry: the twelve fields.
+        values: what the entry says. `entry` is the same and made when it is asked for: that takes longer than
+            all the rest of reading one.
         market: the catalog's record, None where the catalog does not know the market.
         again: whether it was delivered before and not acknowledged, so that it may have been handled already.
     """
 
-    id: EntryId
-    stream: str
-    partition: int
-    entry: Entry
-    market: Market | None
-    again: bool
+    __slots__ = ("_entry", "again", "id", "market", "partition", "stream", "values")
+
+    def __init__(
+        self, at: EntryId, stream: str, partition: int, values: Values, market: Market | None, again: bool
+    ) -> None:
+        self.id = at
+        self.stream = stream
+        self.partition = partition
+        self.values = values
+        self.market = market
+        self.again = again
+        self._entry: Entry | None = None
+
+    def __repr__(self) -> str:
+        return f"Message({self.id} of {self.stream}: {self.entry})"
+
+    @property
+    def entry(self) -> Entry:
+        """The twelve fields."""
+        if self._entry is None:
+            self._entry = Entry(*self.values)
+        return self._entry
 
     @property
     def kind(self) -> Kind:
         """top, trade, tick, gap or resolved."""
-        return self.entry.kind
+        return self.values.kind
 
     @property
     def condition_id(self) -> str:
@@ -51,7 +92,7 @@ class Message(NamedTuple):
     @property
     def outcome_name(self) -> str:
         """What the outcome is called; empty where the entry is about the whole market."""
-        outcome = self.entry.outcome
+        outcome = self.values.outcome
         if outcome is None:
             return ""
         return self.market.outcomes[outcome] if self.market is not None else f"outcome {outcome}"
@@ -119,23 +160,22 @@ Notice = Lost | Silent
 """What a handler is told besides entries. A partition that changes hands is no notice: nothing is wrong."""
 
 
-def entry_of(fields: Sequence[bytes]) -> Entry:
-    """The entry in a flat list of names and values; quick where the fields stand in the contract's order.
+def values_of(fields: Sequence[bytes]) -> Values:
+    """What the entry in a flat list of names and values says; quick where they stand in the contract's order.
 
     Raises:
         EntryError: it does not follow the contract.
     """
     if fields[::2] != _NAMES:
-        return Entry.from_fields(fields)
+        return Values.of(Entry.from_fields(fields))
     try:
-        kind, outcome, bid, bid_size, ask, ask_size, venue_ms, recv_us, gen, seq, skipped, note = [
-            value.decode() for value in fields[1::2]
-        ]
-        if outcome not in ("0", "1", "") or kind not in ("top", "trade", "tick", "gap", "resolved"):
-            return Entry.from_fields(fields)
-        return Entry(
-            kind,  # type: ignore[arg-type]
-            int(outcome) if outcome else None,
+        # One text for all: a value that holds a line break makes too many of them, and goes the slow way.
+        kind, outcome, bid, bid_size, ask, ask_size, venue_ms, recv_us, gen, seq, skipped, note = (
+            b"\n".join(fields[1::2]).decode().split("\n")
+        )
+        return Values(
+            _KINDS[kind],
+            _OUTCOMES[outcome],
             bid,
             bid_size,
             ask,
@@ -147,9 +187,9 @@ def entry_of(fields: Sequence[bytes]) -> Entry:
             int(skipped),
             note,
         )
-    except ValueError:
+    except (KeyError, ValueError):
         # The slow way says what is wrong.
-        return Entry.from_fields(fields)
+        return Values.of(Entry.from_fields(fields))
 
 
 def clock_of(entry_id: EntryId, stream: str, partition: int, fields: Sequence[bytes]) -> Clock:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from marketdata.catalog import NO_REVISION
 from marketdata.entries import EntryId
 from marketdata.groups.backlog import NEW, Backlog, Raw
+from marketdata.groups.begun import Begun
 from marketdata.groups.directory import Directory
 from marketdata.groups.messages import Lost, after, before
 from marketdata.groups.streams import READER, claim, join, standings
@@ -26,6 +27,7 @@ class PartitionReading:
     Args:
         fence: of this tenure.
         partition: which one.
+        begun: calls for entries that came again.
         handled: the last id that the group handled; None: not known.
         held_at_most: says how many entries may be in memory, about.
         retake: called when Redis forgot the lease: takes it again, or raises LeaseLostError.
@@ -44,6 +46,7 @@ class PartitionReading:
         group: str,
         partition: int,
         directory: Directory,
+        begun: Begun,
         handled: EntryId | None,
         held_at_most: Callable[[], int],
         retake: Callable[[], Awaitable[None]],
@@ -59,6 +62,7 @@ class PartitionReading:
         self._group = group
         self._partition = partition
         self._directory = directory
+        self._begun = begun
         self._held_at_most = held_at_most
         self._retake = retake
         self._log = log
@@ -141,6 +145,7 @@ class PartitionReading:
         self.backlog = Backlog()
         self._missing = set(self._known)
         self._look = True
+        self._begun.is_known = False
 
     def _command(self, asked: Mapping[str, str], count: int) -> bytes:
         # Mostly nothing is at hand of any stream, and the same bytes are sent again.
@@ -188,6 +193,8 @@ class PartitionReading:
         for key, ids in (await claim(self._fence, pending, self._group)).items():
             if key != self._clock:
                 self._note_lost(key, min(ids), max(ids))
+        if not self._begun.is_known:
+            await self._begun.look(self._fence)
         for key, standing in there.items():
             self.backlog.add(key, pending=bool(standing.pending))
             if standing.may_have_lost and key != self._clock:

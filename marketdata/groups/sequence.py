@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from marketdata.entries import COUNTED_KINDS, Entry, EntryId
+from marketdata.entries import COUNTED_KINDS, EntryId
+from marketdata.groups.messages import Values
 
 
 class Sequence:
@@ -11,7 +12,7 @@ class Sequence:
     def __init__(self) -> None:
         self._tokens: dict[tuple[str, int], tuple[int, EntryId]] = {}
 
-    def follow(self, stream: str, entry_id: EntryId, entry: Entry) -> EntryId | None:
+    def follow(self, stream: str, entry_id: EntryId, entry: Values) -> EntryId | None:
         """Takes the next entry; the id behind which entries of its token are missing, or None."""
         if entry.kind == "gap":
             for outcome in (0, 1) if entry.outcome is None else (entry.outcome,):

@@ -75,7 +75,7 @@ def standing_of(stream: Any, groups: Any, group: str) -> Standing:
             return Standing(False)
         if isinstance(reply, Exception):
             raise reply
-    facts = _pairs(stream)
+    facts = pairs(stream)
     oldest = facts[b"first-entry"]
     added = facts.get(b"entries-added")
     plain = Standing(
@@ -85,7 +85,7 @@ def standing_of(stream: Any, groups: Any, group: str) -> Standing:
         length=facts[b"length"],
         trimmed=added - facts[b"length"] if added is not None else 0,
     )
-    for row in map(_pairs, groups):
+    for row in map(pairs, groups):
         if row[b"name"] == group.encode():
             return plain._replace(
                 joined=True,
@@ -134,5 +134,6 @@ def _is_harmless(error: Exception) -> bool:
     return str(error).startswith("BUSYGROUP") or "requires the key to exist" in str(error)
 
 
-def _pairs(reply: Any) -> dict[bytes, Any]:
+def pairs(reply: Any) -> dict[bytes, Any]:
+    """Names and values, in either form of the protocol."""
     return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))

@@ -12,14 +12,12 @@ from typing import Final
 from redis.exceptions import RedisError
 
 from marketdata.entries import EntryId
-from marketdata.errors import BookstreamError, EntryError, GroupError
-from marketdata.groups.backlog import Raw
-from marketdata.groups.batch import AWAY, Batch, Item, Tools
-from marketdata.groups.dead import DeadLetter
+from marketdata.errors import BookstreamError, GroupError
+from marketdata.groups.batch import AWAY, Batch, Tools
 from marketdata.groups.directory import Directory
-from marketdata.groups.messages import Lost, Message, Silent, after, before, clock_of, entry_of
+from marketdata.groups.messages import Silent
 from marketdata.groups.reading import PartitionReading
-from marketdata.groups.sequence import Sequence
+from marketdata.groups.unpacking import Unpacked, Unpacker
 from marketdata.groups.wire import pack
 
 BATCH: Final = 500
@@ -78,16 +76,18 @@ class Tenure:
         self._reading = reading
         self._tools = tools
         self._directory = directory
-        self._clocks = clocks
         self._log = log
         self._woken = asyncio.Event()
         self._leaving = False
-        self._sequence = Sequence()
-        self._clock_key = tools.keys.clock(partition)
+        self._unpacker = Unpacker(
+            partition,
+            clock_key=tools.keys.clock(partition),
+            directory=directory,
+            gone=reading.gone,
+            clocks=clocks,
+            log=log,
+        )
         self._requeue_key = tools.keys.requeue(partition, tools.group)
-        self._clock_id: EntryId | None = None
-        self._clock_s = time.monotonic()
-        self._is_silent = False
         self._looked_s = 0.0
         self._random = random.Random(partition)
 
@@ -154,10 +154,12 @@ class Tenure:
     async def _handle_all(self, handle: BatchHandler) -> None:
         due = self._reading.backlog.due
         while (due or self._reading.lost) and not self._leaving:
+            lost = self._reading.lost.copy()
+            self._reading.lost.clear()
             raws = [due.popleft() for _ in range(min(len(due), BATCH))]
-            batch = self._batch(raws)
-            if batch is not None:
-                await self._give(handle, batch)
+            unpacked = self._unpacker.unpack(lost, raws)
+            if unpacked.items or unpacked.raws:
+                await self._give(handle, self._batch(unpacked))
 
     async def _give(self, handle: BatchHandler, batch: Batch) -> None:
         for attempt in range(1, ATTEMPTS + 1):
@@ -182,65 +184,25 @@ class Tenure:
         if batch.last_done is not None and batch.last_done.key != self._requeue_key:
             self.last = batch.last_done.id
 
-    def _batch(self, raws: list[Raw]) -> Batch | None:
-        items: list[Item] = [*self._reading.lost]
-        self._reading.lost.clear()
-        dead: list[tuple[int, DeadLetter]] = []
-        places: list[tuple[int, Raw]] = []
-        for raw in raws:
-            places.append((len(items), raw))
-            if raw.fields is None:
-                self._went_away(items, raw)
-            elif raw.fields:
-                try:
-                    self._decode(items, raw)
-                except EntryError as error:
-                    self._log(f"{raw.id} of {raw.key} is a dead letter, it cannot be read: {error}")
-                    letter = DeadLetter(raw.key, raw.id, f"EntryError: {error}", 0, raw.fields)
-                    dead.append((len(items), letter))
-        return self._made(items, places, dead) if items or places else None
-
-    def _made(
-        self, items: list[Item], places: list[tuple[int, Raw]], dead: list[tuple[int, DeadLetter]]
-    ) -> Batch:
-        on_done = self._reading.done
-        return Batch(self.partition, items, places, dead, self._directory.revision, self._tools, on_done)
-
-    def _decode(self, items: list[Item], raw: Raw) -> None:
-        assert raw.fields is not None, "what went away is told elsewhere"
-        if raw.key == self._clock_key:
-            clock = clock_of(raw.id, raw.key, self.partition, raw.fields)
-            self._clock_s, self._clock_id = time.monotonic(), raw.id
-            if self._is_silent:
-                self._is_silent = False
-                items.append(Silent(self.partition, raw.id, over=True))
-            if self._clocks:
-                items.append(clock)
-            return
-        entry = entry_of(raw.fields)
-        market = self._directory.market(self._reading.condition_ids.get(raw.key, ""))
-        missing = self._sequence.follow(raw.key, raw.id, entry)
-        if missing is not None and not missing < self._reading.gone.get(raw.key, missing) < raw.id:
-            items.append(Lost(raw.key, self.partition, market, after(missing), before(raw.id)))
-        items.append(Message(raw.id, raw.key, self.partition, entry, market, raw.again))
-
-    def _went_away(self, items: list[Item], raw: Raw) -> None:
-        market = self._directory.market(self._reading.condition_ids.get(raw.key, ""))
-        before_it = items[-1] if items else None
-        if raw.key == self._clock_key:
-            return
-        self._reading.gone[raw.key] = raw.id
-        if isinstance(before_it, Lost) and before_it.stream == raw.key:
-            items[-1] = before_it._replace(last=raw.id)
-        else:
-            items.append(Lost(raw.key, self.partition, market, raw.id, raw.id))
+    def _batch(self, unpacked: Unpacked) -> Batch:
+        return Batch(
+            self.partition,
+            unpacked.items,
+            unpacked.raws,
+            unpacked.dead,
+            self._directory.revision,
+            self._tools,
+            self._reading.done,
+        )
 
     async def _tell_silence(self, handle: BatchHandler) -> None:
-        quiet = time.monotonic() - self._clock_s >= SILENT_AFTER_S
-        if self._is_silent or not quiet or not self._reading.has_markets:
+        unpacker = self._unpacker
+        quiet = time.monotonic() - unpacker.heard_s >= SILENT_AFTER_S
+        if unpacker.is_silent or not quiet or not self._reading.has_markets:
             return
-        self._is_silent = True
-        await self._give(handle, self._made([Silent(self.partition, self._clock_id)], [], []))
+        unpacker.is_silent = True
+        silent = Silent(self.partition, unpacker.heard_id)
+        await self._give(handle, self._batch(Unpacked([silent], [], [])))
 
     async def _handle_requeued(self, handle: BatchHandler) -> None:
         now_s = time.monotonic()
@@ -255,17 +217,5 @@ class Tenure:
             return
         if not rows or isinstance(rows, Exception):
             return
-        items: list[Item] = []
-        places: list[tuple[int, Raw]] = []
-        dead: list[tuple[int, DeadLetter]] = []
-        for letter_id, fields in rows:
-            letter = DeadLetter.of(fields)
-            places.append((len(items), Raw(EntryId.parse(letter_id), self._requeue_key, fields, True)))
-            market = self._directory.market(letter.stream.rpartition(":")[2])
-            try:
-                entry = entry_of(letter.fields)
-            except EntryError as error:
-                dead.append((len(items), DeadLetter(letter.stream, letter.id, str(error), 0, letter.fields)))
-                continue
-            items.append(Message(letter.id, letter.stream, self.partition, entry, market, True))
-        await self._give(handle, self._made(items, places, dead))
+        letters = [(EntryId.parse(letter_id), fields) for letter_id, fields in rows]
+        await self._give(handle, self._batch(self._unpacker.unpack_requeued(letters, self._requeue_key)))

@@ -22,6 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import redis
+
 from marketdata.entries import EntryId
 from marketdata.groups import Batch, Group, Message, Notice
 from marketdata.groups.reading import PartitionReading
@@ -42,6 +44,7 @@ class Outcome:
 
     Attributes:
         twice: entries that were handled more than once, always under the same id.
+        dead: entries given up because five calls running were cut short by a kill.
         longest_s: the longest life from fork to death: the lease was there at once.
     """
 
@@ -49,6 +52,7 @@ class Outcome:
     kills: int
     entries: int = 0
     twice: int = 0
+    dead: int = 0
     stages: Counter[str] = field(default_factory=Counter)
     longest_s: float = 0.0
     seconds: float = 0.0
@@ -63,7 +67,8 @@ class Outcome:
             f"killed     {self.kills} times: "
             + ", ".join(f"{count} at {stage}" for stage, count in sorted(self.stages.items())),
             f"lives      the longest {self.longest_s:.2f} s from its start to its death",
-            f"entries    {self.entries} written, {self.twice} handled twice under the same id",
+            f"entries    {self.entries} written, {self.twice} handled twice under the same id,"
+            f" {self.dead} given up after five calls that a kill cut short",
             f"result     {'nothing lost, nothing out of order' if not self.mistakes else 'FAULTS'}",
             *self.mistakes[:20],
         ]
@@ -90,7 +95,9 @@ def run(*, kills: int, seed: int) -> Outcome:
         last = forked(lambda: _live(server.url, journal, "", 0, once=True))
         if _ended(last, LIFE_BOUND_S) != 0:
             outcome.mistakes.append("the last member did not end well")
-        _compare(journal, written(client, writer), outcome)
+        _compare(journal, written(client, writer), _buried(client, outcome), outcome)
+        if begun := list(client.scan_iter("begun:*")):
+            outcome.mistakes.append(f"{len(begun)} partitions still count calls")
         if left := pending(client, writer):
             outcome.mistakes.append(f"{left} entries are still pending")
     outcome.seconds = time.monotonic() - began_s
@@ -106,12 +113,22 @@ def _one_life(url: str, journal: Path, stage: str, at: int, number: int, outcome
         outcome.mistakes.append(f"life {number} was to be killed at {stage} {at} and ended with {status}")
 
 
-def _compare(journal: Path, due: set[tuple[EntryId, str]], outcome: Outcome) -> None:
+def _buried(client: redis.Redis, outcome: Outcome) -> set[tuple[EntryId, str]]:
+    rows: Any = client.xrange("dead:g")
+    if fewer := [fields for _, fields in rows if fields[b"attempts"] != b"5"]:
+        outcome.mistakes.append(f"given up before its time: {fewer[0]}")
+    return {(EntryId.parse(fields[b"id"]), fields[b"stream"].decode()) for _, fields in rows}
+
+
+def _compare(
+    journal: Path, due: set[tuple[EntryId, str]], dead: set[tuple[EntryId, str]], outcome: Outcome
+) -> None:
     rows = [(entry_id, key) for _, entry_id, key in journal_lines(journal)]
     counts = Counter(rows)
     outcome.entries = len(due)
     outcome.twice = sum(count > 1 for count in counts.values())
-    if lost := due - counts.keys():
+    outcome.dead = len(dead)
+    if lost := due - counts.keys() - dead:
         outcome.mistakes.append(f"{len(lost)} entries lost, first {min(lost)}")
     if strange := counts.keys() - due:
         outcome.mistakes.append(f"{len(strange)} entries that nobody wrote, first {min(strange)}")

@@ -15,6 +15,7 @@ import orjson
 
 from simulator import service
 from simulator.faults.faults import Faults
+from simulator.synthetic.opening import Synthetic
 
 BOUND_S = 15.0
 
@@ -152,12 +153,12 @@ async def faulty_venue(**given: Any) -> AsyncIterator[FaultVenue]:
     stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
     run = asyncio.create_task(
         service.run_synthetic(
+            Synthetic(**{"seed": seed, "markets": 8, "rate": 200.0, **given}),
             host="127.0.0.1",
             port=0,
             stop=stop,
             on_ready=ready.set_result,
             faults=faults,
-            **{"seed": seed, "markets": 8, "rate": 200.0, **given},
         )
     )
     await asyncio.wait({run, ready}, return_when=asyncio.FIRST_COMPLETED, timeout=BOUND_S)

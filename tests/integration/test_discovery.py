@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -18,7 +18,7 @@ from tests.gamma_rows import Row, event_row, market_row, recorded, token
 from tests.gamma_server import Fault, Gamma
 from worker.discovery.found import Resolution
 from worker.discovery.gamma import GammaDiscovery
-from worker.discovery.reader import JsonReader, RetryBudget, backoff_s, retry_after_s
+from worker.discovery.reader import JsonReader, RetryBudget, retry_after_s
 from worker.discovery.selection import Filters
 
 
@@ -402,11 +402,3 @@ async def test_nothing_is_asked_when_no_market_is_in_question(setup: Setup) -> N
 )
 def test_retry_after(header: str, seconds: float) -> None:
     assert retry_after_s(header, datetime(2026, 11, 22, 10, tzinfo=UTC)) == pytest.approx(seconds)
-
-
-def test_backoff_is_bounded_at_both_ends() -> None:
-    seed = 11
-    delays = [backoff_s(failures, Random(seed)) for failures in range(1, 2000)]
-    assert min(delays) >= 0.5, f"seed {seed}"
-    assert max(delays) <= 30.0, f"seed {seed}"
-    assert timedelta(seconds=delays[-1]) >= timedelta(seconds=15)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,6 +31,7 @@ from tests.redis_server import PrivateRedis
 from tests.stream_writer import FIRST_MS, StreamWriter
 
 COPY = "copy:"
+ENDS_WITHIN_S = 10.0
 
 
 @pytest.fixture
@@ -484,3 +487,30 @@ async def test_interrupted_is_marked(server: PrivateRedis, writer: StreamWriter)
 def held(client: redis.Redis, key: str) -> Any:
     """What a key holds; a hash has no order."""
     return client.hgetall(key) if client.type(key) == b"hash" else client.dump(key)
+
+
+async def test_one_ctrl_c_ends_a_replay_that_writes_flat_out(
+    server: PrivateRedis, writer: StreamWriter
+) -> None:
+    """Every second cancellation of such a one gets lost inside of the client of Redis."""
+    with server.client() as client:
+        client.flushall()
+        recorded(client, 1500)
+        ended: list[int] = []
+        for number in range(6):
+            into = f"copy{number}:"
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "bookstream", "replay", "--redis-url", server.url, "--into", into),
+                *("--read-size", "5"),
+                stderr=asyncio.subprocess.PIPE,
+            )
+            await until(lambda into=into: client.exists(f"{into}replay"), "it writes")
+            process.send_signal(signal.SIGINT)
+            async with asyncio.timeout(ENDS_WITHIN_S):
+                _, said = await process.communicate()
+            assert b"Traceback" not in said
+            ended.append(
+                client.xlen(Keys(into).book(writer.markets[0].partition, writer.markets[0].condition_id))
+            )
+            assert process.returncode == 130, said.decode()
+        assert max(ended) < 3000, "each ended before it was through"

@@ -14,6 +14,7 @@ import pytest
 
 from marketdata.clock import now_ms
 from simulator import service
+from simulator.synthetic.opening import Synthetic
 from simulator.venue.hub import OUTBOX_BYTES
 from tests.integration.worker.rig import until
 from tests.naive_venue import NaiveVenue
@@ -58,11 +59,11 @@ async def playing(**given: Any) -> AsyncIterator[Venue]:
     print(f"seed {seed}")
     run = asyncio.create_task(
         service.run_synthetic(
+            Synthetic(**{"seed": seed, "markets": 20, "rate": 400.0, **given}),
             host="127.0.0.1",
             port=0,
             stop=stop,
             on_ready=ready.set_result,
-            **{"seed": seed, "markets": 20, "rate": 400.0, **given},
         )
     )
     await asyncio.wait({run, ready}, return_when=asyncio.FIRST_COMPLETED, timeout=10)
@@ -213,12 +214,9 @@ async def test_a_venue_that_goes_through_a_long_past_can_be_stopped() -> None:
     asyncio.get_running_loop().call_later(0.2, stop.set)
     async with asyncio.timeout(10):
         await service.run_synthetic(
+            Synthetic(markets=60, rate=500, seed=1, start_ms=now_ms() - 20 * 365 * 86_400_000),
             host="127.0.0.1",
             port=0,
-            markets=60,
-            rate=500,
-            seed=1,
-            start_ms=now_ms() - 20 * 365 * 86_400_000,
             stop=stop,
             on_ready=ready.append,
         )

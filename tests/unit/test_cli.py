@@ -219,6 +219,32 @@ sys.exit(main())
 """
 HEEDS = WAITING_BODY.format(wait="stop.wait()", stops_itself=True)
 IS_CANCELLED = WAITING_BODY.format(wait="asyncio.sleep(60)", stops_itself=False)
+LOSES = """
+async def loses(what):
+    try:
+        await what
+    except asyncio.CancelledError:
+        print("lost", flush=True)
+    try:
+        await asyncio.sleep(60)
+    finally:
+        print("heard", flush=True)
+
+"""
+LOSES_ONE = LOSES + WAITING_BODY.format(wait="loses(asyncio.sleep(60))", stops_itself=False)
+LEAVES_ONE_BEHIND = (LOSES + WAITING_BODY.format(wait="stop.wait()", stops_itself=True)).replace(
+    'print("ready"', 'body.left = asyncio.create_task(loses(asyncio.sleep(60))); print("ready"'
+)
+TIDIES_UP = WAITING_BODY.format(wait="asyncio.sleep(60)", stops_itself=False).replace(
+    "    await asyncio.sleep(60)",
+    """
+    try:
+        await asyncio.sleep(60)
+    finally:
+        await asyncio.sleep(0.01)
+        print("in good order", flush=True)
+""",
+)
 IS_DEAF = WAITING_BODY.format(wait="asyncio.sleep(60)", stops_itself=True)
 
 
@@ -229,6 +255,10 @@ IS_DEAF = WAITING_BODY.format(wait="asyncio.sleep(60)", stops_itself=True)
         (HEEDS, signal.SIGTERM, 0, "ended\n"),
         (IS_CANCELLED, signal.SIGINT, 130, ""),
         (IS_CANCELLED, signal.SIGTERM, 143, ""),
+        (LOSES_ONE, signal.SIGINT, 130, "lost\nheard\n"),
+        (LOSES_ONE, signal.SIGTERM, 143, "lost\nheard\n"),
+        (LEAVES_ONE_BEHIND, signal.SIGINT, 130, "ended\nlost\nheard\n"),
+        (TIDIES_UP, signal.SIGTERM, 143, "in good order\n"),
     ],
 )
 def test_a_signal_ends_a_command_without_a_traceback(
@@ -255,6 +285,20 @@ def test_a_second_ctrl_c_ends_a_command_that_does_not_stop() -> None:
         process.send_signal(signal.SIGINT)
         rest = process.communicate(timeout=BOUND_S)
         assert (process.returncode, *rest) == (130, "", "bookstream: ended at once, unfinished\n")
+
+
+def test_a_second_sigterm_cuts_no_good_end_short() -> None:
+    code = HEEDS.replace(
+        "await stop.wait()", "await stop.wait(); print('asked', flush=True); await asyncio.sleep(0.5)"
+    )
+    with start(code) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "asked\n"
+        process.send_signal(signal.SIGTERM)
+        rest = process.communicate(timeout=BOUND_S)
+        assert (process.returncode, *rest) == (0, "ended\n", "")
 
 
 def test_ctrl_c_while_libraries_are_loaded_leaves_no_traceback() -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from marketdata.backoff import Backoff
 from marketdata.errors import DiscoveryError
 from marketdata.logs import get_logger
 from worker.retry_after import retry_after_s
@@ -25,8 +26,8 @@ REQUESTS_PER_S: Final = 5.0
 MAX_RESPONSE_BYTES: Final = 64 * 1024 * 1024
 _RETRIED: Final = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=20)
-_MIN_DELAY_S: Final = 1.0
-_MAX_DELAY_S: Final = 30.0
+FIRST_DELAY_S: Final = 1.0
+LONGEST_DELAY_S: Final = 30.0
 
 
 @dataclass(slots=True)
@@ -89,22 +90,21 @@ class JsonReader:
         self._next_at_s = clock()
 
     async def get(self, path: str, params: Params, budget: RetryBudget) -> Any:
-        """The JSON that a path answers.
+        """The JSON that a path answers; delays between tries of 1 s doubling to 30 s, half of it random.
 
         Raises:
             DiscoveryError: refused for good, or the budget is used up; the message names path and reason.
         """
-        failures = 0
+        backoff = Backoff(FIRST_DELAY_S, LONGEST_DELAY_S, self._random, least_s=0)
         while True:
             await self._pace()
             try:
                 return await self._once(path, params)
             except _TryAgainError as error:
-                failures += 1
-                delay_s = max(error.after_s, backoff_s(failures, self._random))
+                delay_s = max(error.after_s, backoff.next_delay_s())
                 if not budget.spend(delay_s):
                     raise DiscoveryError(
-                        f"{self._base_url}{path} failed {failures} times, last: {error}; "
+                        f"{self._base_url}{path} failed {backoff.tries} times, last: {error}; "
                         "the markets known so far stay in use, it will be tried again at the next refresh"
                     ) from None
                 get_logger("discovery").warning(
@@ -144,9 +144,3 @@ class JsonReader:
                 answer.close()
                 raise DiscoveryError(f"{url} answered more than {self._max_bytes} bytes; it was not read")
         return bytes(body)
-
-
-def backoff_s(failures: int, random: Random) -> float:
-    """Seconds before the next try: 1, 2, 4 ... 30, of which the second half is random."""
-    full_s: float = min(_MIN_DELAY_S * 2 ** min(failures - 1, 10), _MAX_DELAY_S)
-    return full_s / 2 + random.random() * full_s / 2

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
+from marketdata.backoff import Backoff
 from marketdata.errors import SettingsError
 from marketdata.logs import get_logger
-from worker.backoff import Backoff
 from worker.recording.folder import Folder
 from worker.recording.hourly import HourlyFiles
 from worker.recording.recorder import Recorder

@@ -13,9 +13,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from marketdata.backoff import Backoff
 from marketdata.clock import now_us
 from marketdata.logs import get_logger
-from worker.backoff import Backoff
 from worker.counters import Counters
 from worker.recording.hourly import HourlyFiles
 from worker.recording.lines import LineWriter, Taken, by_hour, lost

@@ -10,13 +10,13 @@ from random import Random
 
 from redis.asyncio.connection import AbstractConnection
 
+from marketdata.backoff import Backoff
 from marketdata.clock import now_us
 from marketdata.keys import Keys
 from marketdata.proof import ProofChecker
 from marketdata.redis_client import open_redis
 from marketdata.redis_target import RedisTarget
 from tests.integration.worker.rig import Row, Streams
-from worker.backoff import Backoff
 from worker.counters import Counters
 from worker.ids import IdClock
 from worker.publisher import Publisher

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from worker.backoff import Backoff
+from marketdata.backoff import Backoff
 from worker.clob import Clob, ClobError
 
 
@@ -71,4 +71,4 @@ async def test_after_a_failure_it_is_asked_again_when_the_delay_is_over(rest: tu
 async def test_what_cannot_be_reached_is_named() -> None:
     async with aiohttp.ClientSession() as session:
         with pytest.raises(ClobError, match=r"POST /books: .*127\.0\.0\.1"):
-            await Clob(session, "http://127.0.0.1:1", Backoff()).books(["1"])
+            await Clob(session, "http://127.0.0.1:1", Backoff(1.0, 30.0, Random(1))).books(["1"])

@@ -11,12 +11,12 @@ from typing import Any, cast
 import pytest
 import redis.asyncio
 
+from marketdata.backoff import Backoff
 from marketdata.clock import now_us
 from marketdata.redis_client import open_redis
 from marketdata.redis_target import RedisTarget
 from tests.redis_server import PrivateRedis
 from tests.stream_writer import StreamWriter
-from worker.backoff import Backoff
 from worker.connection import Connection
 from worker.counters import Counters
 from worker.feeds import MarketFeed, TokenFeed
@@ -66,9 +66,9 @@ def following(client: redis.asyncio.Redis, writer: StreamWriter) -> Following:
         max_pending=100,
         counters=counters,
         ids=ids,
-        backoff=Backoff(random=Random(1)),
+        backoff=Backoff(1.0, 30.0, Random(1)),
     )
-    publisher.limits = dict.fromkeys(range(64), 10**15)
+    publisher.limits.update(dict.fromkeys(range(64), 10**15))
     shards = Shards(lambda name: cast(Connection, cast(Any, Shell(name))))
     moves = Moves(
         shards=shards,
@@ -150,7 +150,7 @@ async def test_a_stream_taken_over_whose_market_is_over_gets_its_last_entry(
 
 def told(followed: Following, condition_id: str) -> list[str]:
     """What waits to be written of a market: causes of gaps, and notes."""
-    waiting = followed._publisher._pending._queue
+    waiting = followed._publisher._outbox._pending._queue
     return [one.note.split()[0] for one in waiting if one.stream.condition_id == condition_id]
 
 

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 import redis.asyncio
 
+from marketdata.backoff import Backoff
 from marketdata.clock import now_ms
 from marketdata.keys import Keys
 from marketdata.leases import Leases
@@ -15,7 +16,6 @@ from marketdata.redis_client import open_redis
 from marketdata.redis_target import RedisTarget
 from tests.integration.worker.rig import until
 from tests.redis_server import PrivateRedis
-from worker.backoff import Backoff
 from worker.counters import Counters
 from worker.ids import IdClock
 from worker.ownership import Ownership
@@ -42,7 +42,7 @@ def worker(client: redis.asyncio.Redis, name: str) -> Ownership:
         max_pending=1,
         counters=Counters(),
         ids=ids,
-        backoff=Backoff(random=Random(1)),
+        backoff=Backoff(1.0, 30.0, Random(1)),
     )
     return Ownership(
         client=client,

@@ -14,7 +14,7 @@ from tests.integration.worker.proxy import FaultyProxy, OvertakenProxy
 from tests.integration.worker.publishing import Desk, assert_proven, publishing, told
 from tests.integration.worker.rig import Streams, add, causes, raw, until
 from tests.redis_server import PrivateRedis
-from worker import publisher as publisher_module
+from worker import settling
 
 FAULTS = 300
 UPDATES = 15_000
@@ -209,7 +209,7 @@ async def test_a_replica_is_not_written_to(streams: Streams, server: PrivateRedi
 async def test_a_foreign_key_in_the_way_stops_its_stream_alone(
     streams: Streams, server: PrivateRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publisher_module, "REFUSED_RETRY_S", 0.1)
+    monkeypatch.setattr(settling, "REFUSED_RETRY_S", 0.1)
     async with publishing(server.socket_path) as desk:
         victim, *others = desk.streams
         streams.client.set(victim.key, "in the way")

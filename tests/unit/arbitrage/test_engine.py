@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from consumers.arbitrage.engine import IDS_A_TRIGGER, MOST_OPEN
 from consumers.arbitrage.evaluate import Limits
+from consumers.arbitrage.judge import IDS_A_TRIGGER, MOST_OPEN
 from marketdata.entries import EntryId
 from tests.arbitrage_bench import CRYPTO, START_MS, Hand, above, bucket, contest, said, terms
 
@@ -205,9 +205,9 @@ def test_a_pair_that_stays_wrong_is_told() -> None:
 def test_only_baskets_of_the_token_are_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     hand = Hand([*TRIO, *contest("abc")])
     judged: list[str] = []
-    judge = hand.engine._judge
+    judge = hand.engine.judge.judge
     monkeypatch.setattr(
-        hand.engine, "_judge", lambda live, at: (judged.append(live.basket.kind), judge(live, at))[1]
+        hand.engine.judge, "judge", lambda live, at: (judged.append(live.basket.kind), judge(live, at))[1]
     )
     for market, outcome in zip(TRIO, (0, 1, 1), strict=True):
         hand.ask(market, outcome, "0.3")

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.arbitrage.adoption import Adoption, Record
-from consumers.arbitrage.engine import Engine, Found
+from consumers.arbitrage.engine import Engine
+from consumers.arbitrage.judge import Found
 from consumers.arbitrage.opportunity import FIELDS, Opportunity
 from consumers.arbitrage.state import changes_of, restored
 from consumers.arbitrage.terms import Terms

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import bookstream
 from consumers.groups.lag import lag_of
-from marketdata.entries import Entry, EntryId, gap_note
+from marketdata.entries import FIELDS, Entry, EntryId, gap_note
 from marketdata.errors import EntryError
 from marketdata.groups.dead import DeadLetter
-from marketdata.groups.messages import after, before, clock_of, entry_of
+from marketdata.groups.messages import Message, Values, after, before, clock_of, values_of
 from marketdata.groups.sequence import Sequence
 from marketdata.groups.shares import share_of
 from marketdata.groups.streams import Standing
@@ -48,10 +48,10 @@ def flat(entry: Entry) -> list[bytes]:
     ],
 )
 def test_entries_are_read_as_the_contract_reads_them(entry: Entry) -> None:
-    assert entry_of(flat(entry)) == entry == Entry.from_fields(flat(entry))
+    assert Entry(*values_of(flat(entry))) == entry == Entry.from_fields(flat(entry))
     # Another order of fields, and one more, is no other contract.
     fields = flat(entry)
-    assert entry_of([*fields[2:], *fields[:2], b"later", b"1"]) == entry
+    assert Entry(*values_of([*fields[2:], *fields[:2], b"later", b"1"])) == entry
 
 
 @pytest.mark.parametrize(("at", "value"), [(1, b"toop"), (3, b"2"), (15, b"x"), (5, b"\xff")])
@@ -59,7 +59,22 @@ def test_what_is_no_entry_is_refused(at: int, value: bytes) -> None:
     fields = flat(TOP)
     fields[at] = value
     with pytest.raises(EntryError):
-        entry_of(fields)
+        values_of(fields)
+
+
+def test_a_value_of_several_lines_stays_whole() -> None:
+    entry = replace(TOP, note="one\ntwo", bid="\n")
+    assert Entry(*values_of(flat(entry))) == entry
+
+
+def test_a_message_makes_its_entry_when_asked() -> None:
+    entry = replace(TOP, kind="trade", outcome=1)
+    message = Message(EntryId(1, 0), "book:{07}:0xabc", 7, values_of(flat(entry)), None, False)
+    assert Values._fields == FIELDS
+    assert message.entry is message.entry
+    assert message.entry == entry
+    assert (message.kind, message.condition_id, message.outcome_name) == ("trade", "0xabc", "outcome 1")
+    assert "0xabc" in repr(message)
 
 
 def test_clocks_are_read_or_refused() -> None:
@@ -79,7 +94,7 @@ def test_neighbours_of_an_id(ms: int, n: int) -> None:
 
 def follow(*rows: tuple[int, Entry]) -> list[EntryId | None]:
     sequence = Sequence()
-    return [sequence.follow("s", EntryId(ms, 0), entry) for ms, entry in rows]
+    return [sequence.follow("s", EntryId(ms, 0), values_of(flat(entry))) for ms, entry in rows]
 
 
 def test_a_seq_that_jumps_tells_and_a_gap_explains_it() -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from marketdata.backoff import Backoff
 from marketdata.market import Market
 from tests.venue_frames import US, Row, feed_of, frame
 from worker import connection, moves, shards
-from worker.backoff import Backoff
 from worker.connection import Connection
 from worker.counters import Counters
 from worker.feeds import MarketFeed

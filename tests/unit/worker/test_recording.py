@@ -20,10 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from marketdata.backoff import Backoff
 from marketdata.raw_files import Compression, RawFile, raw_file_name, raw_files
 from marketdata.zstd import ZstdDecompressor
 from simulator.captured.unpacking import read_content
-from worker.backoff import Backoff
 from worker.counters import Counters
 from worker.recording.folder import Folder
 from worker.recording.hourly import FILE_SHARE, HourlyFiles

@@ -17,6 +17,7 @@ from tests.venue_frames import MS, Row, book, item, price_change, trade
 from worker import status as module
 from worker.feeds import Step, TokenState
 from worker.latency import Latencies
+from worker.name import WorkerName
 from worker.publisher import Publisher
 from worker.recent import Recent
 from worker.status import Status
@@ -34,7 +35,8 @@ def house(monkeypatch: pytest.MonkeyPatch) -> House:
 def status_of(house: House) -> Status:
     publisher: Any = SimpleNamespace(latencies=Latencies(), pending=0, connected=True)
     nowhere = cast(redis.asyncio.Redis, None)
-    return Status(nowhere, Keys(""), "w1", house.counters, cast(Publisher, publisher), Recent(), 64)
+    name = WorkerName(nowhere, Keys(""), "w1", 64)
+    return Status(nowhere, Keys(""), name, house.counters, cast(Publisher, publisher), Recent(), 64)
 
 
 def told(house: House) -> dict[str, Any]:

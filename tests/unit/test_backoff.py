@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.backoff import Backoff
+from marketdata.backoff import Backoff
 
 
 class Fixed(Random):
@@ -21,8 +21,8 @@ class Fixed(Random):
         return self._draw
 
 
-def delays(draw: float, count: int) -> list[float]:
-    backoff = Backoff(1.0, 30.0, Fixed(draw))
+def delays(draw: float, count: int, **given: float) -> list[float]:
+    backoff = Backoff(1.0, 30.0, Fixed(draw), **given)
     return [backoff.next_delay_s() for _ in range(count)]
 
 
@@ -31,12 +31,17 @@ def test_delays_double_from_half_to_whole() -> None:
     assert delays(1.0, 8) == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
+def test_the_shortest_delay_may_be_half_of_the_first() -> None:
+    assert delays(0.0, 4, least_s=0) == [0.5, 1, 2, 4]
+    assert delays(1.0, 4, least_s=0) == [1, 2, 4, 8]
+
+
 @given(st.floats(0.01, 5), st.floats(5, 300), st.integers(0, 5000), st.randoms(use_true_random=False))
 def test_no_delay_leaves_its_bounds(first_s: float, longest_s: float, tries: int, random: Random) -> None:
-    backoff = Backoff(first_s, longest_s, random, tries)
-    delay_s = backoff.next_delay_s()
-    assert first_s <= delay_s <= longest_s
-    assert backoff.tries == tries + 1
+    for least_s, shortest_s in ((None, first_s), (0.0, first_s / 2)):
+        backoff = Backoff(first_s, longest_s, random, least_s, tries)
+        assert shortest_s <= backoff.next_delay_s() <= longest_s
+        assert backoff.tries == tries + 1
 
 
 def test_a_reset_begins_at_the_first_delay() -> None:
@@ -46,5 +51,5 @@ def test_a_reset_begins_at_the_first_delay() -> None:
 
 
 def test_two_workers_do_not_come_back_at_the_same_time() -> None:
-    one, other = Backoff(), Backoff()
+    one, other = (Backoff(1.0, 30.0, Random()) for _ in range(2))
     assert [one.next_delay_s() for _ in range(9)] != [other.next_delay_s() for _ in range(9)]
