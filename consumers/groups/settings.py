@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
+from marketdata.keys import NAME_ALLOWED, NAME_PATTERN
 from marketdata.settings import RedisSettings, argument
-
-_NAME = r"^[^\s{}]{1,100}$"
-_ALLOWED = "the name of a group: up to 100 characters, no spaces or braces"
 
 
 class GroupsSettings(RedisSettings):
@@ -18,9 +16,9 @@ class GroupsSettings(RedisSettings):
     group: str | None = argument(
         None,
         "Only this group, with its members and dead letters.",
-        allowed=_ALLOWED,
+        allowed=NAME_ALLOWED,
         metavar="GROUP",
-        pattern=_NAME,
+        pattern=NAME_PATTERN,
     )
     json_: bool = argument(False, "One JSON object a group.")
 
@@ -28,7 +26,9 @@ class GroupsSettings(RedisSettings):
 class DeadLettersSettings(RedisSettings):
     """Hands the dead letters of a group back to it (requeue), or removes them for good (drop)."""
 
-    group: str = argument(..., "Whose dead letters.", allowed=_ALLOWED, metavar="GROUP", pattern=_NAME)
+    group: str = argument(
+        ..., "Whose dead letters.", allowed=NAME_ALLOWED, metavar="GROUP", pattern=NAME_PATTERN
+    )
     id_: str | None = argument(
         None,
         "Only this one; without it, all.",

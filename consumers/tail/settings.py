@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from marketdata.keys import NAME_ALLOWED, NAME_PATTERN
 from marketdata.settings import CrossedError, RedisSettings, argument
 from marketdata.times import WAYS_TO_SAY_WHEN
 from marketdata.when import When
@@ -30,9 +31,9 @@ class TailSettings(RedisSettings):
     group: str | None = argument(
         None,
         "Read as a member of this group: each entry once, acknowledged after it was printed.",
-        allowed="1 to 64 letters, digits, dots, dashes and underscores",
+        allowed=NAME_ALLOWED,
         metavar="NAME",
-        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        pattern=NAME_PATTERN,
     )
     json_: bool = argument(False, "One JSON object a line.")
 

@@ -14,6 +14,7 @@ import pytest
 from bookstream.cli import main
 from marketdata.entries import EntryId
 from marketdata.groups import Group, Message, attempts
+from marketdata.keys import NAME_ALLOWED
 from tests.integration.group_members import Book, member
 from tests.integration.worker.rig import until
 from tests.redis_server import PrivateRedis
@@ -113,7 +114,7 @@ def test_what_cannot_be_meant_is_one_line(server: PrivateRedis) -> None:
         (("tail", "--group", "g", "--from", "2h"), "from where its group stands; leave out --from", 2),
         (("groups", "requeue", "nosuch"), "no group named 'nosuch' reads these streams", 1),
         (("groups", "drop", "nosuch"), "no group named 'nosuch' reads these streams", 1),
-        (("groups", "requeue", "a b"), "allowed: the name of a group", 2),
+        (("groups", "requeue", "a b"), f"allowed: {NAME_ALLOWED}", 2),
         (("arbitrage", "--report", "--once"), "handles nothing; leave out --once", 2),
     ):
         done = bookstream(server, *words)

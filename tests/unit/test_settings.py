@@ -14,6 +14,8 @@ from bookstream.settings import MODELS, UpSettings
 from consumers.tail.settings import TailSettings
 from consumers.verify.settings import VerifySettings
 from marketdata.errors import SettingsError
+from marketdata.groups.membership import checked_name
+from marketdata.keys import NAME_ALLOWED
 from marketdata.settings import RedisSettings, is_one_run
 from simulator.settings import SimulateSettings
 from worker.settings import WorkerSettings
@@ -259,6 +261,28 @@ def test_a_time_ago_may_have_a_minus(command: str, argv: list[str]) -> None:
     settings = read(command, *argv).settings
     assert isinstance(settings, TailSettings | VerifySettings)
     assert settings.from_ in ("2h", "-2h")
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [("a", True), ("A.b_c-9", True), ("x" * 64, True)]
+    + [(name, False) for name in ("x" * 65, "", "a b", "a:b", "a{b}", "ä", "a\n", "a/b")],
+)
+def test_one_rule_for_the_names_of_groups(name: str, fits: bool) -> None:
+    def taken(command: str, *words: str) -> bool:
+        try:
+            read(command, *words, "--group", name)
+        except SettingsError as error:
+            return NAME_ALLOWED not in str(error)
+        return True
+
+    takes = {command: taken(command) for command in ("tail", "replay", "groups", "arbitrage")}
+    try:
+        checked_name("group", name)
+        takes["run_group"] = True
+    except SettingsError:
+        takes["run_group"] = False
+    assert set(takes.values()) == {fits}, takes
 
 
 def test_switches_can_be_turned_on_and_off() -> None:
