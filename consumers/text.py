@@ -9,6 +9,11 @@ def shown(text: str, width: int) -> str:
     return plain if len(plain) <= width else plain[: max(width - 1, 0)] + "…"
 
 
+def escaped(text: str) -> str:
+    """All of it on one line: what would move the cursor is written as in Python, a line break as "\\n"."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
 def age(seconds: float) -> str:
     """A time span in at most six characters: "3ms", "1.2s", "41s", "7m", "2h", "3d"."""
     if seconds < 1:

@@ -10,7 +10,8 @@ class GroupsSettings(RedisSettings):
     """Shows the groups that read the streams: members, partitions, lag, pending entries, dead letters.
 
     bookstream groups [GROUP] tells more of one group; bookstream groups requeue GROUP [--id ID] hands dead
-    letters back to it; bookstream groups drop GROUP [--id ID] removes them.
+    letters back to it; bookstream groups drop GROUP [--id ID] removes them; bookstream groups remove GROUP takes
+    a group away that nobody reads any more.
     """
 
     group: str | None = argument(
@@ -36,3 +37,10 @@ class DeadLettersSettings(RedisSettings):
         metavar="ID",
         pattern=r"^\d+-\d+$",
     )
+
+
+class RemovalSettings(RedisSettings):
+    """Takes a group away that nobody reads any more: from all streams, with its leases and its role."""
+
+    group: str = argument(..., "Which one.", allowed=NAME_ALLOWED, metavar="GROUP", pattern=NAME_PATTERN)
+    dead_letters: bool = argument(False, "Its dead letters, too; without this they stay, and can be dropped.")

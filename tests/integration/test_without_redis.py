@@ -21,6 +21,7 @@ ONE_SHOT = (
     ("groups",),
     ("groups", "g"),
     ("groups", "requeue", "g"),
+    ("groups", "remove", "g"),
     ("catalog",),
     ("opportunities",),
     ("arbitrage", "--report"),
