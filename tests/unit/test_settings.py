@@ -285,6 +285,30 @@ def test_one_rule_for_the_names_of_groups(name: str, fits: bool) -> None:
     assert set(takes.values()) == {fits}, takes
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("replay", "--replace"),
+            "--replace and no --into: --replace removes an older copy, so it needs --into",
+        ),
+        (("arbitrage", "--report", "--once"), "--report and --once: --report sums up what was found before"),
+        (
+            ("replay", "--into", "a:", "--replace", "--group", "g"),
+            "--replace and --group is g: --replace begins",
+        ),
+        (("up", "--capture", __file__), "--capture is "),
+    ],
+)
+def test_flags_that_contradict_each_other_are_told_as_they_were_given(
+    words: tuple[str, ...], said: str
+) -> None:
+    told = refusal(*words)
+    assert told.startswith(said)
+    assert " is yes" not in told
+    assert " is :" not in told
+
+
 def test_switches_can_be_turned_on_and_off() -> None:
     assert not read("up").settings.headless
     assert read("up", "--headless").settings.headless
