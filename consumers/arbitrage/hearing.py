@@ -12,7 +12,7 @@ from consumers.silence import SILENT_AFTER_S, Silence
 from consumers.text import age, utc
 from marketdata.keys import Keys
 
-NEVER: Final = "no engine was ever here; bookstream arbitrage looks for opportunities"
+NEVER: Final = "no engine is known here; bookstream arbitrage looks for opportunities"
 
 
 async def last_heard_ms(client: Redis, keys: Keys) -> int | None:

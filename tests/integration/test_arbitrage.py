@@ -433,7 +433,7 @@ async def test_an_engine_that_is_silent_is_told_of(
     venue = Venue(server, ladder())
     assert await run_listing(OpportunitiesSettings(redis_url=venue.url)) == 0
     assert capsys.readouterr().err.splitlines() == [
-        "bookstream opportunities: no engine was ever here; bookstream arbitrage looks for opportunities"
+        "bookstream opportunities: no engine is known here; bookstream arbitrage looks for opportunities"
     ]
     venue.clock()
     await venue.once()
