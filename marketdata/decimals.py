@@ -4,7 +4,6 @@ Prices and sizes stay the strings that the venue wrote; they become integers (mi
 only to be compared or summed. Binary floats are never used.
 """
 
-import re
 from typing import Final
 
 from marketdata.errors import DecimalError
@@ -12,7 +11,9 @@ from marketdata.errors import DecimalError
 MICROS: Final = 1_000_000
 """Millionths in one unit."""
 
-_DECIMAL: Final = re.compile(r"(\d{0,15})(?:\.(\d{0,12}))?", re.ASCII)
+_PLACES: Final = 6
+_SCALES: Final = tuple(10 ** (_PLACES - places) for places in range(_PLACES + 1))
+_LONGEST_WHOLE, _LONGEST_PLACES = 15, 12
 _CACHE_LIMIT: Final = 50_000
 _cache: dict[str, int] = {}
 
@@ -28,13 +29,20 @@ def to_micros(text: str) -> int:
     known = _cache.get(text)
     if known is not None:
         return known
-    match = _DECIMAL.fullmatch(text)
-    if match is None or text in ("", "."):
+    whole, _, places = text.partition(".")
+    digits = whole + places
+    if (
+        not (digits.isascii() and digits.isdigit())
+        or len(whole) > _LONGEST_WHOLE
+        or len(places) > _LONGEST_PLACES
+    ):
         raise DecimalError(f"not a decimal number: {text[:40]!r}")
-    whole, places = match[1] or "0", match[2] or ""
-    if len(places) > 6 and places[6:].strip("0"):
-        raise DecimalError(f"more than six decimal places: {text[:40]!r}")
-    micros = int(whole) * MICROS + int(places[:6].ljust(6, "0"))
+    if len(places) > _PLACES:
+        if places[_PLACES:].strip("0"):
+            raise DecimalError(f"more than six decimal places: {text[:40]!r}")
+        micros = int(whole + places[:_PLACES])
+    else:
+        micros = int(digits) * _SCALES[len(places)]
     if len(_cache) >= _CACHE_LIMIT:
         _cache.clear()
     _cache[text] = micros

@@ -12,6 +12,7 @@ from typing import Final
 from marketdata.entries import GapCause
 from worker.book import Book
 from worker.counters import Counters
+from worker.doubts import Doubts, disprove, doubt, right_until_us
 from worker.feeds import MarketFeed, TokenFeed, TokenState, Told
 from worker.notices import Ended, Event, Notice, Witness
 from worker.policy import SECOND_US, ProtocolPolicy
@@ -47,6 +48,7 @@ class Books:
         self._worker_id = worker_id
         self._policy = policy
         self._counters = counters
+        self._doubts = Doubts(policy, counters)
         self._held: set[TokenFeed] = set()
 
     def add(self, market: MarketFeed) -> None:
@@ -109,11 +111,10 @@ class Books:
             and (venue_ms != gate.venue_ms or changes[-1].hash != gate.hash)
             and not self._verified(feed, now_us)
         ):
-            self.desync(feed, now_us)
             return
         if venue_ms is not None and venue_ms < (gate.venue_ms or 0) and changes[-1].best_bid is not None:
             # Within a market that never happened since 2025: something newer was applied before it.
-            self._doubt(feed, now_us)
+            doubt(feed, now_us)
         was_held = gate.held
         verdict = gate.change(changes, venue_ms, now_us)
         if verdict is Verdict.PUBLISH:
@@ -198,7 +199,7 @@ class Books:
         self.last_data_us = now_us
         feed.check.tick_size = message.new_tick_size
         if feed.gate.book is not None:
-            self._doubt(feed, now_us)
+            doubt(feed, now_us)
         self._beside(feed, message.venue_ms, (message.new_tick_size,))
         self._tell(feed.market, tick_update(feed, message, now_us))
 
@@ -230,7 +231,7 @@ class Books:
         suspects = []
         for feed in self.tokens.values():
             if feed.gate.book is not None:
-                self._doubt(feed, now_us)
+                doubt(feed, now_us)
                 suspects.append(feed.token)
         if suspects:
             self.notices.append(Witness(tuple(suspects), "lost"))
@@ -249,19 +250,9 @@ class Books:
         if feed.live_since_us and now_us - feed.live_since_us > FORGIVEN_AFTER_US:
             feed.resyncs = 0
         feed.resyncs += 1
-        self.gap(feed, "desync", self.right_until_us(feed, feed.gate.good_us), now_us)
+        self.gap(feed, "desync", right_until_us(feed, feed.gate.good_us), now_us)
         self.forget(feed)
         self.resync.append(feed)
-
-    def right_until_us(self, feed: TokenFeed, at_us: int) -> int:
-        """`at_us`, or earlier if the book has been held, in doubt or behind REST's since before then."""
-        if feed.gate.held:
-            at_us = min(at_us, feed.gate.good_us)
-        if feed.suspected_us:
-            at_us = min(at_us, max(feed.gate.changed_us, feed.agreed_us))
-        if feed.unproven:
-            return min(at_us, feed.doubted_us)
-        return min(at_us, feed.proven_us) if feed.check.mismatched else at_us
 
     def gap(self, feed: TokenFeed, cause: GapCause, start_us: int, now_us: int) -> None:
         """Says that updates of a live token may be missing from `start_us` on; one gap is enough until it is live."""
@@ -312,60 +303,20 @@ class Books:
                 continue
             if not feed.gate.quiet(now_us, self._policy.steps):
                 feed.check_due = True
-            elif not self._verified(feed, now_us):
-                self.desync(feed, now_us)
+            else:
+                self._verified(feed, now_us)
 
     def _verified(self, feed: TokenFeed, now_us: int) -> bool:
-        """Recomputes the hash at the end of a step; false if the book is to be given up."""
-        gate = feed.gate
-        assert gate.book is not None, "only a book can be checked"
-        feed.check_due = False
-        facts, trust = feed.market.facts, feed.market.trust
-        result = feed.check.check(facts, feed.token, gate.book, gate.venue_ms, gate.hash, now_us)
-        lasts = result is Check.MISMATCH and feed.check.mismatch_lasts(gate.venue_ms, gate.hash, now_us)
-        if result is not Check.UNABLE:
-            trust.note(matched=result is Check.MATCH)
-        distrusted = result is Check.MISMATCH and trust.below(self._policy.trust_min)
-        gives_up = result is not Check.MATCH and (feed.unproven or lasts or distrusted)
-        self._counters.hash_result(result)
-        if result is Check.MATCH:
-            feed.unproven = False
-            feed.proven_us = gate.good_us
-            return True
-        if not gives_up:
-            # If something looks wrong, the next step is checked whoever's turn it is.
-            feed.check_due = result is Check.MISMATCH
-            return True
-        if distrusted and not (feed.unproven or lasts):
-            self._distrust(feed, now_us)
-        if not feed.unproven:
-            feed.unproven, feed.doubted_us = True, feed.proven_us
-        return False
-
-    def _distrust(self, feed: TokenFeed, now_us: int) -> None:
-        """Too many hashes of this market failed, if never two running: its other token goes the same way."""
-        self._counters.distrusted += not feed.market.muted
-        feed.market.trust.forget()
-        for other in feed.market.tokens:
-            if other is not feed and other.gate.book is not None:
-                other.doubted_us = min(other.proven_us, other.doubted_us if other.unproven else now_us)
-                other.unproven = True
-                self.desync(other, now_us)
+        """Checks the hash of the step that is over; false if the book was given up."""
+        given_up = self._doubts.given_up(feed, now_us)
+        for one in given_up:
+            self.desync(one, now_us)
+        return not given_up
 
     def _disproven(self, feed: TokenFeed, now_us: int) -> None:
-        """Its best prices are not the venue's: what changed them may have been lost at any time since the last proof.
-
-        Best prices that agreed in between prove nothing of their sizes.
-        """
-        if not feed.unproven:
-            feed.unproven, feed.doubted_us = True, feed.proven_us
+        """Its best prices are not the venue's."""
+        disprove(feed)
         self.desync(feed, now_us)
-
-    def _doubt(self, feed: TokenFeed, now_us: int) -> None:
-        """The next step must prove the book; the last one cannot any more."""
-        if not feed.unproven:
-            feed.doubted_us = feed.proven_us if feed.check.mismatched else now_us
-        feed.unproven, feed.check_due = True, False
 
     def differs(self, token: str, bids: Sequence[Level], asks: Sequence[Level], rest_ms: int | None) -> bool:
         """Whether a REST book contradicts the local one: same moment or newer, with other levels."""

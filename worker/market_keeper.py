@@ -43,6 +43,8 @@ class MarketKeeper:
     ) -> None:
         self.known: dict[str, Market] = {}
         """The catalog, as last read."""
+        self.loaded = False
+        """Whether the venue's markets were read at all, and those that are wanted are followed."""
         self._discovery = discovery
         self._catalog = catalog
         self._forgetting = forgetting
@@ -112,6 +114,7 @@ class MarketKeeper:
         await self._endings.poll(self.known, trading, self._owned())
         self._selection = selection
         await self.apply()
+        self.loaded = True
         listed = {market.condition_id for market in found.markets}
         for one in await self._forgetting.sweep(self.known, owned=self._owned(), listed=listed):
             self.known.pop(one, None)

@@ -11,6 +11,7 @@ from marketdata.logs import get_logger
 from marketdata.market import Market
 from worker.connection import Connection
 from worker.counters import Counters
+from worker.doubts import right_until_us
 from worker.feeds import MarketFeed, Step, TokenState
 from worker.policy import SECOND_US
 from worker.protocol import ConnectionState
@@ -154,8 +155,8 @@ class Moves:
         silent = [feed.outcome for feed in old.tokens if feed.state is not TokenState.LIVE]
         for feed in differing:
             # What was published until now is right; whether the new connection tells all that came since is not known.
-            right_until_us = source.protocol.books.right_until_us(feed, feed.gate.changed_us)
-            source.protocol.books.gap(feed, "disconnect", right_until_us, at_us)
+            start_us = right_until_us(feed, feed.gate.changed_us)
+            source.protocol.books.gap(feed, "disconnect", start_us, at_us)
         source.protocol.remove([condition_id])
         source.flush()
         new.muted, new.tape = False, None

@@ -31,7 +31,7 @@ SILENT_S: Final = 2.0
 LOOK_EVERY_S: Final = 0.1
 
 _BEGINNING: Final = 64
-"""So many bytes of a word tell whose it is and when it was spoken."""
+"""So many bytes of a word tell whose it is and which of theirs."""
 
 _WRITE_OVER: Final = """
 local found = redis.call('GETRANGE', KEYS[1], 0, 127)
@@ -106,6 +106,7 @@ class WorkerName:
         self._clock = clock
         # It comes first in every word: whose a word is costs a look at its first bytes.
         self._mine = b'{"instance":"%s"' % self.instance.encode()
+        self._words = 0
 
     async def claim(self, first_word: Mapping[str, Any]) -> None:
         """Takes the name if nobody else lives under it. Where somebody did a moment ago this takes up to 2 s.
@@ -181,7 +182,8 @@ class WorkerName:
 
     async def _write_over(self, record: Mapping[str, Any], expires_s: int, beginning: bytes) -> bool:
         # Ours is always allowed: the reply to the first try may have been lost.
-        word = orjson.dumps({"instance": self.instance, "now_ms": now_ms(), **record})
+        self._words += 1
+        word = orjson.dumps({"instance": self.instance, "words": self._words, "now_ms": now_ms(), **record})
         allowed = (beginning, self._mine)
         written: Any = await self._client.eval(_WRITE_OVER, 1, self._key, word, expires_s, *allowed)
         return bool(written)

@@ -169,6 +169,7 @@ class Parts:
             self.shards.connections.values(),
             markets=len(self.following.condition_ids),
             partitions=len(self.ownership.owned),
+            loading=not self._keeper.loaded,
         )
 
     # -- what parts ask of each other -----------------------------------------------------------------------

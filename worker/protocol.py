@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from worker.books import Books
 from worker.counters import Counters
+from worker.doubts import right_until_us
 from worker.feeds import MarketFeed
 from worker.messages import UnreadableFrameError, parse_frame
 from worker.notices import Close, Command, Notice, Quarantined, Send
@@ -63,8 +64,9 @@ class ConnectionProtocol:
         self._subscriptions = Subscriptions(self.commands)
         self.rescues = Rescues(self.books, self._subscriptions, policy, counters)
         self._first_books_before = 0
+        self.pong_awaited_us = 0
+        """When the oldest PING that has no PONG yet was sent, Unix microseconds; 0: all are answered."""
         self._ping_us = 0
-        self._pong_awaited_us = 0
 
     @property
     def updates(self) -> list[Update]:
@@ -92,7 +94,7 @@ class ConnectionProtocol:
         """The connection is open: subscribe to everything, in frames of at most 100 ids."""
         self.generation += 1
         self._subscriptions.opened()
-        self._pong_awaited_us = 0
+        self.pong_awaited_us = 0
         self.pong_us = None
         self.opened_us = self.last_frame_us = self.books.last_data_us = now_us
         for market in self.books.markets.values():
@@ -106,7 +108,7 @@ class ConnectionProtocol:
         self._subscriptions.closed()
         for feed in self.books.tokens.values():
             if not self.retired:
-                start_us = self.books.right_until_us(feed, self.last_frame_us)
+                start_us = right_until_us(feed, self.last_frame_us)
                 self.books.gap(feed, "disconnect", start_us, now_us)
             self.books.forget(feed)
 
@@ -135,15 +137,15 @@ class ConnectionProtocol:
             return
         self.tick_steps(now_us)
         policy = self._policy
-        if self._pong_awaited_us and now_us - self._pong_awaited_us >= policy.pong_timeout_s * SECOND_US:
+        if self.pong_awaited_us and now_us - self.pong_awaited_us >= policy.pong_timeout_s * SECOND_US:
             self._counters.pong_timeouts += 1
-            self._pong_awaited_us = 0
+            self.pong_awaited_us = 0
             self.commands.append(Close(1001, f"no PONG for {policy.pong_timeout_s:g} s"))
             return
         if now_us - self._ping_us >= policy.ping_interval_s * SECOND_US:
             self._ping_us = now_us
-            if not self._pong_awaited_us:
-                self._pong_awaited_us = now_us
+            if not self.pong_awaited_us:
+                self.pong_awaited_us = now_us
             self.commands.append(Send("PING"))
         self.rescues.tick(now_us)
 
@@ -214,9 +216,9 @@ class ConnectionProtocol:
 
     def _text(self, message: Text, now_us: int) -> None:
         if message.text == "PONG":
-            if self._pong_awaited_us:
-                self.pong_us = now_us - self._pong_awaited_us
-                self._pong_awaited_us = 0
+            if self.pong_awaited_us:
+                self.pong_us = now_us - self.pong_awaited_us
+                self.pong_awaited_us = 0
             return
         self._counters.text(message.text)
 

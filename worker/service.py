@@ -138,6 +138,7 @@ class Worker:
         while True:
             await asyncio.sleep(1.0)
             await parts.heartbeat.beat()
+            parts.status.tick()
             parts.hearing.tell()
             parts.following.forget_retired()
             failure = parts.shards.failed()

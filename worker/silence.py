@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from worker.books import Books
+from worker.doubts import right_until_us
 from worker.feeds import Step, TokenFeed, TokenState
 from worker.policy import SECOND_US, ProtocolPolicy
 from worker.shapes import Book, Level
@@ -83,7 +84,7 @@ class Silence:
         """The book is stale: marks it from when it was last known to be right. Returns what to try."""
         relapsed = feed.gate.changed_us == feed.gate.snapshot_us
         start_us = max(feed.gate.changed_us, feed.agreed_us)
-        self._books.gap(feed, "stale", self._books.right_until_us(feed, start_us), now_us)
+        self._books.gap(feed, "stale", right_until_us(feed, start_us), now_us)
         before = feed.rescued_by if relapsed else None
         self._books.forget(feed)
         return after(before)

@@ -15,7 +15,9 @@ from marketdata.keys import Keys
 from worker.connection import Connection
 from worker.counters import Counters
 from worker.feeds import MarketFeed, Step, TokenState
+from worker.last_minute import LastMinute
 from worker.name import EXPIRES_S, WorkerName
+from worker.protocol import ConnectionState
 from worker.publisher import Publisher
 from worker.recent import Recent
 
@@ -23,6 +25,8 @@ LAST_WORD_S: Final = 60
 FORGOTTEN_AFTER_MS: Final = 60_000
 
 MARKETS_AT_ONCE: Final = 200
+
+_OPEN: Final = (ConnectionState.SUBSCRIBED, ConnectionState.LIVE)
 
 
 class MarketFigures(TypedDict):
@@ -64,9 +68,18 @@ class Status:
         self._by_market: dict[str, MarketFigures] = {}
         self._partitions_total = partitions_total
         self._started_ms = now_ms()
+        self._last_minute = LastMinute()
 
-    def record(self, connections: Iterable[Connection], *, markets: int, partitions: int) -> dict[str, Any]:
-        """The record as the dashboard reads it."""
+    def tick(self) -> None:
+        """Once a second, whether or not Redis can be told of it."""
+        counters = self._counters
+        messages = counters.price_changes + counters.books + counters.trades
+        self._last_minute.tick(messages, counters.fault_gaps)
+
+    def record(
+        self, connections: Iterable[Connection], *, markets: int, partitions: int, loading: bool = False
+    ) -> dict[str, Any]:
+        """The record as the dashboard reads it; `loading`: which markets there are is not known yet."""
         shards = [_connection(connection) for connection in connections]
         counters, publisher = self._counters, self._publisher
         return {
@@ -79,6 +92,7 @@ class Status:
             "waits_for": self.waits_for,
             "partitions": partitions,
             "partitions_total": self._partitions_total,
+            "loading": loading,
             "connections": shards,
             "markets": markets,
             "tokens": sum(shard["live"] + shard["waiting"] + shard["quarantined"] for shard in shards),
@@ -89,6 +103,8 @@ class Status:
             "tokens_unlisted": sum(shard["unlisted"] for shard in shards),
             "counters": _counts(counters),
             "gaps_by_cause": dict(counters.gaps),
+            "gaps_last_minute": self._last_minute.gaps,
+            "received": self._last_minute.received,
             "rescues": dict(counters.rescues),
             "closes": dict(counters.closes),
             "events": dict(counters.events),
@@ -135,6 +151,7 @@ class Status:
 
 def _connection(connection: Connection) -> dict[str, Any]:
     protocol = connection.protocol
+    awaited_us = protocol.pong_awaited_us if protocol.state in _OPEN else 0
     # A market that is only arriving is still told of by another connection.
     feeds = [feed for feed in protocol.books.tokens.values() if not feed.market.muted]
     states = [feed.state for feed in feeds]
@@ -153,6 +170,7 @@ def _connection(connection: Connection) -> dict[str, Any]:
         "last_frame_ms": protocol.last_frame_us // 1000,
         "last_data_ms": protocol.books.last_data_us // 1000,
         "pong_ms": None if protocol.pong_us is None else protocol.pong_us / 1000,
+        "pong_awaited_ms": awaited_us // 1000,
         "opens": connection.opens,
         "last_close": connection.last_close,
     }

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bookstream.up.logs import say_on_stderr
 from consumers.dashboard.app import FRAME_S, SOCKET_TIMEOUT_S, App
-from consumers.dashboard.rates import Rate
+from consumers.dashboard.rates import Rates
 from consumers.workers import WorkerWord, read_workers
 from marketdata.clock import now_ms
 from marketdata.keys import Keys
@@ -120,7 +120,7 @@ class ProgressScreen:
         self._keys = keys
         self._say = say
         self._clock = clock
-        self._rate = Rate()
+        self._rates = Rates()
         self._next_s = clock() + PROGRESS_EVERY_S
         self._away = False
 
@@ -146,25 +146,36 @@ class ProgressScreen:
         if self._away:
             self._say("Redis is back")
         self._away = False
-        per_s = self._rate.update(words, now_ms())
+        self._rates.update({_key(word): (word.now_ms, word.count("updates")) for word in words})
         if self._clock() >= self._next_s:
             self._next_s = self._clock() + PROGRESS_EVERY_S
-            for line in progress(words, per_s, now_ms()):
+            for line in progress(words, self._rates, now_ms()):
                 self._say(line)
         return words
 
 
-def progress(words: Sequence[WorkerWord], per_s: float, at_ms: int) -> list[str]:
-    """One line for each worker that is heard, or one that says that there is none."""
-    heard = [word for word in words if word.is_heard(at_ms)]
-    lines = [
-        f"{word.worker} {word.state}{f' {word.waits_for}' if word.waits_for else ''}: "
-        f"{word.markets} markets, {word.tokens_live}/{word.tokens} tokens live, "
-        f"{word.count('updates')} updates, {word.count('entries')} entries, {word.count('gaps')} gaps, "
-        f"p99 {word.latency_ms.p99:.1f} ms"
-        for word in heard
-    ]
-    if not lines:
-        return ["no worker is heard"]
-    lines[-1] += f"; {per_s:.0f} updates/s"
-    return lines
+def progress(words: Sequence[WorkerWord], rates: Rates, at_ms: int) -> list[str]:
+    """One line for each worker that is heard, or one that says that there is none.
+
+    Args:
+        words: newest records.
+        rates: updates a second, by worker and start.
+        at_ms: now, Unix milliseconds.
+    """
+    lines = []
+    for word in words:
+        if word.is_heard(at_ms):
+            per_s = rates.get(_key(word))
+            p99 = word.latency_ms.p99
+            lines.append(
+                f"{word.worker} {word.state}{f' {word.waits_for}' if word.waits_for else ''}: "
+                f"{word.markets} markets, {word.tokens_live}/{word.tokens} tokens live, "
+                f"{word.count('updates')} updates{'' if per_s is None else f' ({per_s:.0f}/s)'}, "
+                f"{word.count('entries')} entries, {word.count('gaps')} gaps, "
+                f"p99 {f'{p99:.1f} ms' if p99 else '-'}"
+            )
+    return lines or ["no worker is heard"]
+
+
+def _key(word: WorkerWord) -> tuple[str, int]:
+    return word.worker, word.started_ms

@@ -59,6 +59,8 @@ VERIFY_AFTER_CTRL_C_S: Final = 5.0
 async def run(settings: UpSettings, stop: asyncio.Event) -> int:
     """Runs until `stop` is set or the duration is over; returns 0 if the run kept the promise, else 1.
 
+    With a live view a person has seen how it went and reads how it ended: the end of such a run is no error.
+
     No process that it started outlives it.
 
     Raises:
@@ -77,7 +79,7 @@ async def run(settings: UpSettings, stop: asyncio.Event) -> int:
         session = await _unless(stop, stack.enter_async_context(opening))
         if session is None:
             say_on_stderr("ended before Redis answered; nothing was started")
-            return 1
+            return 1 if plain else 0
         keys = Keys(settings.key_prefix)
         if plain:
             screens.append(ProgressScreen(session.client, keys))
@@ -95,7 +97,7 @@ async def run(settings: UpSettings, stop: asyncio.Event) -> int:
         sys.stdout.write(orjson.dumps(up.totals.summary(report)).decode() + "\n")
     else:
         sys.stdout.write("\n".join(up.totals.in_words(report)) + "\n")
-    return 1 if faults else 0
+    return 1 if faults and plain else 0
 
 
 class Up:

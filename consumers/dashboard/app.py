@@ -98,7 +98,7 @@ class App:
         self._leave()
 
     def say(self, text: str) -> None:
-        """A line that stands above the keys for a minute, and in the log."""
+        """Stands above the keys for half a minute, and in the log."""
         self.state.story.note(text, self._clock())
 
     def cannot_connect(self, text: str) -> None:
@@ -201,7 +201,7 @@ class App:
         made = self.picture()
         if made.lines != self._drawn:
             self._drawn = made.lines
-            self._live.update(made, refresh=True)
+            self._live.update(made.on_terminal(), refresh=True)
 
     def _on_keys(self, keys: Sequence[str]) -> None:
         for key in keys:

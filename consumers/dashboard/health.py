@@ -8,15 +8,13 @@ from typing import Final, Literal
 
 from consumers.dashboard.reading import Server
 from consumers.dashboard.records import WorkerRecord
+from consumers.dashboard.silence import PONG_IS_LATE_MS, is_cut_off, usual_per_s
 
 Word = Literal["LIVE", "DEGRADED", "DOWN", "WAIT"]
 
 SILENT_AFTER_MS: Final = 1_700
 """Workers speak once a second and are looked at four times a second; one that was not heard for longer is told of
 within two seconds."""
-
-FORGOTTEN_AFTER_MS: Final = 30_000
-"""A worker that is silent for longer no longer counts, if others write all partitions."""
 
 CLOCK_SILENT_AFTER_MS: Final = 5_000
 MEMORY_NEARLY_FULL: Final = 0.9
@@ -111,6 +109,8 @@ def _down(facts: Facts) -> Iterator[tuple[str, str]]:
         yield f"no worker writes; {heard[-1].worker} is {state}", ""
     elif not any(word.tokens_live for word in running):
         if all(word.tokens == 0 for word in running):
+            if any(word.loading for word in running):
+                yield "no token is followed yet, the markets are being loaded", ""
             yield "no token is followed yet", "is the catalog empty?"
         yield "no token is live", "is the venue reachable? 2 shows the connections"
 
@@ -118,22 +118,24 @@ def _down(facts: Facts) -> Iterator[tuple[str, str]]:
 def _degraded(facts: Facts) -> Iterator[tuple[str, str]]:
     heard = [word for word in facts.workers if word.state != "stopped" and not _silent(facts, word)]
     running = [word for word in heard if word.state == "running"]
-    owned = sum(word.partitions for word in running)
-    total = facts.partitions or max((word.partitions_total for word in running), default=0)
-    for word in facts.workers:
+    total = _partitions(running, facts.partitions)
+    missing = unwritten(running, facts.partitions)
+    # One whose partitions others hold is history.
+    for word in facts.workers if missing else ():
         age_ms = facts.ages_ms.get(word.worker, 0)
-        if is_silent(word, age_ms) and (age_ms < FORGOTTEN_AFTER_MS or owned < total):
+        if is_silent(word, age_ms):
             yield f"no word of worker {word.worker} for {_seconds(age_ms)}", "look at its log"
     for name in facts.unreadable:
         yield f"the record of worker {name} cannot be read", "is it of another version?"
     for word in running:
         if word.redis == "away":
             yield f"worker {word.worker} does not reach Redis; {word.pending:,} updates wait", ""
-    if owned < total:
+    if missing:
         yield (
-            f"{total - owned} of {total} partitions have no writer",
+            f"{missing} of {total} partitions have no writer",
             "start a worker, or wait for a take-over",
         )
+    yield from _cut_off(running)
     yield from _tokens(running)
     open_states = ("live", "subscribed")
     closed = [one for word in running for one in word.connections if one.state not in open_states]
@@ -142,8 +144,9 @@ def _degraded(facts: Facts) -> Iterator[tuple[str, str]]:
             f"{len(closed)} of {sum(len(word.connections) for word in running)} connections are not open",
             "",
         )
+    yield from _late_pongs(running)
     old = [age for age in facts.clock_ages_ms.values() if age > CLOCK_SILENT_AFTER_MS]
-    if old and owned >= total:
+    if old and not missing:
         yield (
             f"{len(old)} partitions are not vouched for since {_seconds(max(old))}",
             "the worker may be overloaded",
@@ -152,6 +155,42 @@ def _degraded(facts: Facts) -> Iterator[tuple[str, str]]:
         if word.pending > PENDING_IS_MUCH:
             yield f"{word.pending:,} updates wait for Redis", "Redis may be overloaded"
     yield from _server(facts.server)
+
+
+def unwritten(heard: Sequence[WorkerRecord], partitions: int | None) -> int:
+    """How many partitions none of these workers writes.
+
+    Args:
+        heard: workers that are heard.
+        partitions: in all; None: as many as the workers say.
+    """
+    running = [word for word in heard if word.state == "running"]
+    return max(_partitions(running, partitions) - sum(word.partitions for word in running), 0)
+
+
+def _partitions(running: Sequence[WorkerRecord], partitions: int | None) -> int:
+    return partitions or max((word.partitions_total for word in running), default=0)
+
+
+def _cut_off(running: Sequence[WorkerRecord]) -> Iterator[tuple[str, str]]:
+    for word in running:
+        if word.received is not None and is_cut_off(word):
+            whose = f" by {word.worker}" if len(running) > 1 else ""
+            usual = f"{usual_per_s(word.received):,.0f} messages/s came"
+            yield f"nothing received{whose} for {word.received['silent_s']} s, where {usual}", ""
+
+
+def _late_pongs(running: Sequence[WorkerRecord]) -> Iterator[tuple[str, str]]:
+    late = [
+        (word.now_ms - one.pong_awaited_ms, one.name)
+        for word in running
+        for one in word.connections
+        if one.pong_awaited_ms and word.now_ms - one.pong_awaited_ms > PONG_IS_LATE_MS
+    ]
+    if late:
+        age_ms, name = max(late)
+        others = f" and {len(late) - 1} more" if len(late) > 1 else ""
+        yield f"the PING of {name}{others} is unanswered for {_seconds(age_ms)}", ""
 
 
 def _tokens(running: Sequence[WorkerRecord]) -> Iterator[tuple[str, str]]:

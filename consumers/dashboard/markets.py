@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from consumers.dashboard.plain import plain
+from consumers.dashboard.plain import sought as searchable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class MarketLine:
         end_date: ISO, or empty.
         volume_24h: dollars.
         partition: where its stream lives.
-        sought: what a filter looks into, folded.
+        sought: what a filter looks into, see `plain.sought`.
     """
 
     condition_id: str
@@ -49,18 +50,19 @@ def parse_market(record: bytes) -> MarketLine | None:
             plain(str(row["slug"])),
             row["condition_id"],
         )
+        title = plain(str(row["group_item_title"])) or question
         return MarketLine(
             condition_id=condition_id,
             question=question,
             event=event,
             outcomes=(first, second),
-            title=plain(str(row["group_item_title"])) or question,
+            title=title,
             slug=slug,
             state=str(row["state"]),
             end_date=str(row["end_date"]),
             volume_24h=float(row["volume_24h"]),
             partition=int(row["partition"]),
-            sought=f"{question}\n{event}\n{slug}\n{condition_id}".casefold(),
+            sought="\n".join(searchable(one) for one in (question, title, event, slug, condition_id)),
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None

@@ -33,7 +33,7 @@ def _number(text: str, otherwise: int) -> int:
 def print_frame(frame: Frame, console: Console) -> None:
     """Writes it; without colours where they are not wanted, without escape codes where there is no terminal."""
     if console.is_terminal:
-        console.print(frame)
+        console.print(frame.on_terminal())
     else:
         console.file.write(frame.text + "\n")
 

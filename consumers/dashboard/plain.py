@@ -6,12 +6,17 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
 _LEFT_TO_RIGHT: Final = "\u200e"
 _RIGHT_TO_LEFT_CLASSES: Final = frozenset({"R", "AL"})
-_DROPPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Mc", "Zl", "Zp"})
+_DROPPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _CACHED: Final = 8192
+
+
+def sought(text: str) -> str:
+    """What is searched, and what is searched for, made alike: however it was written, what looks the same is."""
+    return unicodedata.normalize("NFKC", plain(text)).casefold()
 
 
 @lru_cache(_CACHED)
@@ -20,8 +25,8 @@ def plain(text: str) -> str:
 
     Control and format characters go (a question may hold an escape sequence, or turn the writing direction of the
     line around); joined emoji fall apart into their parts, flags become their letters: both are one or two cells
-    wide depending on the terminal, and everything to their right would shift. For the same reason spacing marks go
-    (vowel signs of Indic scripts): some terminals give them a cell of their own, and what is composed stays so.
+    wide depending on the terminal, and everything to their right would shift. Spacing marks (vowel signs of Indic
+    scripts) are measured differently, too, but no word is left without them: see `loose_cells`.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -41,8 +46,38 @@ def _plain_letter(letter: str) -> str:
 
 
 @lru_cache(_CACHED)
+def loose_cells(text: str) -> int:
+    """How many cells the text may take beyond rich's measure: some terminals give spacing marks one of their own."""
+    if text.isascii():
+        return 0
+    return sum(unicodedata.category(letter) == "Mc" and not cell_len(letter) for letter in text)
+
+
+def cells(text: str) -> int:
+    """How many cells the text takes on the terminal that gives it most."""
+    return len(text) if text.isascii() else cell_len(text) + loose_cells(text)
+
+
+def cut(text: str, width: int) -> str:
+    """As much of the text's beginning as fits in `width` cells; no letter loses a mark."""
+    if text.isascii():
+        return text[: max(width, 0)]
+    used = end = 0
+    for at, letter in enumerate(text):
+        used += cells(letter)
+        if used > width:
+            break
+        end = at + 1
+    while 0 < end < len(text) and _is_mark(text[end]):
+        end -= 1
+    return text[:end]
+
+
+@lru_cache(_CACHED)
 def fit(text: str, width: int, right: bool = False, ellipsis: str = "…") -> str:
-    """The text in exactly `width` cells: cut with an ellipsis, or padded on the side away from its edge.
+    """The text in exactly `width` cells as rich counts: cut with an ellipsis, or padded on the side away from its edge.
+
+    It is cut so that it fits on every terminal: as many spaces as the text has `loose_cells` can be spared.
 
     Args:
         text: without control characters, see `plain`.
@@ -52,11 +87,9 @@ def fit(text: str, width: int, right: bool = False, ellipsis: str = "…") -> st
     """
     if width <= 0:
         return ""
-    length = len(text) if text.isascii() else cell_len(text)
-    if length > width:
-        kept = set_cell_size(text, width - 1).rstrip() + ellipsis
-        text, length = kept, cell_len(kept)
-    padding = " " * (width - length)
+    if cells(text) > width:
+        text = cut(text, width - 1).rstrip() + ellipsis
+    padding = " " * (width - cell_len(text))
     if not text.isascii() and _turns_direction(text):
         # Else the numbers of the next columns would be drawn as part of the right-to-left words.
         text += _LEFT_TO_RIGHT
@@ -69,19 +102,29 @@ def shorten(text: str, width: int, ellipsis: str = "…") -> str:
 
     Questions of a family begin alike and differ towards their end: a strike, a name, a date.
     """
-    if cell_len(text) <= width or width < 12:
+    if cells(text) <= width or width < 12:
         return text
     for words in ("Will the ", "Will "):
         text = text.removeprefix(words)
     text = text.removesuffix("?")
-    if cell_len(text) <= width:
+    return cut_middle(text, width, ellipsis)
+
+
+@lru_cache(_CACHED)
+def cut_middle(text: str, width: int, ellipsis: str = "…") -> str:
+    """At most `width` cells, of which the text's end has the larger part."""
+    if cells(text) <= width:
         return text
     tail_cells = (width - 1) * 7 // 10
     tail = text
-    while cell_len(tail) > tail_cells:
+    while cells(tail) > tail_cells or (tail and _is_mark(tail[0])):
         tail = tail[max((len(tail) - tail_cells) // 2, 1) :]
-    head = set_cell_size(text, width - 1 - cell_len(tail)).rstrip()
+    head = cut(text, width - 1 - cells(tail)).rstrip()
     return head + ellipsis + tail.lstrip()
+
+
+def _is_mark(letter: str) -> bool:
+    return unicodedata.category(letter) in ("Mc", "Mn")
 
 
 def _turns_direction(text: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from consumers.dashboard.choices import Sort
 from consumers.dashboard.markets import MarketLine
+from consumers.dashboard.plain import sought as searchable
 from consumers.dashboard.rates import Activity
 from consumers.dashboard.records import Counted
 from marketdata.decimals import to_micros
@@ -37,7 +38,7 @@ class Ranking:
         backwards: bool = False,
     ) -> None:
         """Filters and sorts. Among equals the order is as before; what cannot be told comes last, both ways."""
-        words = sought.casefold().split()
+        words = searchable(sought).split()
         if words:
             shown = [one for one, line in markets.items() if all(word in line.sought for word in words)]
         else:

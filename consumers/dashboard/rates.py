@@ -4,37 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
 
 from consumers.dashboard.records import Counted, WorkerRecord
-from consumers.workers import WorkerWord
 
 HALF_LIFE_S: Final = 10.0
 """Of a market's activity."""
 
 MINUTE_MS: Final = 60_000
 _LEAST: Final = 0.01
-
-
-class Rate:
-    """Updates a second, from counters that workers repeat once a second."""
-
-    def __init__(self) -> None:
-        self._before: dict[tuple[str, int], tuple[int, int]] = {}
-        self._rates: dict[tuple[str, int], float] = {}
-
-    def update(self, words: Iterable[WorkerWord], now_ms: int) -> float:
-        """Takes the newest words; gives the sum over the workers that are heard."""
-        heard = {(word.worker, word.started_ms): word for word in words if word.is_heard(now_ms)}
-        for key, word in heard.items():
-            at_ms, count = self._before.get(key, (word.now_ms, word.count("updates")))
-            if word.now_ms > at_ms:
-                self._rates[key] = 1000 * (word.count("updates") - count) / (word.now_ms - at_ms)
-            self._before[key] = (word.now_ms, word.count("updates"))
-        self._before = {key: self._before[key] for key in heard}
-        self._rates = {key: rate for key, rate in self._rates.items() if key in heard}
-        return sum(self._rates.values())
 
 
 class Rates:
@@ -61,24 +40,29 @@ class Rates:
 
 
 class LastMinute:
-    """How much a counter of each worker rose in the last minute, as far as it was watched."""
+    """The gaps of the last minute: as workers say; of those that do not, or are gone, as far as it was watched."""
 
-    def __init__(self, count: Callable[[WorkerRecord], int]) -> None:
-        self._count = count
+    def __init__(self) -> None:
         self._seen: dict[tuple[str, int], deque[tuple[int, int]]] = {}
 
-    def update(self, words: Sequence[WorkerRecord], at_ms: int) -> int:
-        """Takes the newest records; gives the sum."""
+    def update(self, words: Sequence[WorkerRecord], at_ms: int) -> int | None:
+        """Takes the newest records; gives the sum, None where it is not known."""
         for word in words:
-            seen = self._seen.setdefault(word.key, deque())
-            seen.append((at_ms, self._count(word)))
+            self._seen.setdefault(word.key, deque()).append((at_ms, word.count("gaps")))
         for key, seen in list(self._seen.items()):
             # The last count older than a minute stays: the difference is taken to it.
             while len(seen) > 1 and seen[1][0] <= at_ms - MINUTE_MS:
                 seen.popleft()
             if seen[-1][0] <= at_ms - MINUTE_MS:
                 del self._seen[key]
-        return sum(max(seen[-1][1] - seen[0][1], 0) for seen in self._seen.values())
+        told = {word.key: word.gaps_last_minute for word in words if word.state != "stopped"}
+        total = 0
+        for key, seen in self._seen.items():
+            said = told.get(key)
+            if said is None and key in told and seen[0][0] > at_ms - MINUTE_MS:
+                return None
+            total += said if said is not None else max(seen[-1][1] - seen[0][1], 0)
+        return total if self._seen else None
 
 
 class Activity:

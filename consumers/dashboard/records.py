@@ -36,6 +36,15 @@ class Counted(TypedDict, total=False):
     mismatches: int
 
 
+class Received(TypedDict):
+    """What arrived of books and trades: for how long nothing has, and the minute before that."""
+
+    silent_s: int
+    seconds: int
+    busy_seconds: int
+    messages: int
+
+
 _COUNTED: Final = TypeAdapter(dict[str, Counted])
 
 
@@ -48,6 +57,7 @@ class ConnectionRecord(ConnectionWord):
     frames: int | None = None
     last_frame_ms: int | None = None
     pong_ms: float | None = None
+    pong_awaited_ms: int = 0
     rescues: Mapping[str, int] | None = None
 
 
@@ -57,6 +67,9 @@ class WorkerRecord(WorkerWord):
     connections: tuple[ConnectionRecord, ...] = ()
     stale: int | None = Field(None, validation_alias="tokens_stale")
     quarantined: int | None = Field(None, validation_alias="tokens_quarantined")
+    loading: bool = False
+    received: Received | None = None
+    gaps_last_minute: int | None = None
     log: tuple[LogWord, ...] = ()
     gaps_by_cause: Mapping[str, int] = Field(default_factory=dict)
     by_market: Mapping[str, Any] = Field(default_factory=dict)

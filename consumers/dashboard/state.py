@@ -6,10 +6,12 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass, field
-from typing import Final
+from functools import reduce
+from operator import add
+from typing import Final, TypeVar
 
 from consumers.dashboard.choices import Sort
-from consumers.dashboard.health import Facts, Health, health_of, is_silent
+from consumers.dashboard.health import Facts, Health, health_of, is_silent, unwritten
 from consumers.dashboard.hearing import Hearing
 from consumers.dashboard.markets import MarketLine
 from consumers.dashboard.members import GroupLine
@@ -19,6 +21,7 @@ from consumers.dashboard.ranking import Ranking
 from consumers.dashboard.rates import Activity, LastMinute, Rates
 from consumers.dashboard.reading import EngineWord, Page, Reading, Server, Wish
 from consumers.dashboard.records import Counted, WorkerRecord
+from consumers.dashboard.silence import is_cut_off
 from consumers.dashboard.story import Story
 from consumers.dashboard.watch import Watch
 
@@ -26,6 +29,7 @@ SPARK_S: Final = 120
 """Seconds of updates a second that are remembered."""
 
 RANK_EVERY_MS: Final = 3_000
+_Number = TypeVar("_Number", int, float)
 _RANK_OFTEN_S: Final = 4
 
 
@@ -33,7 +37,7 @@ _RANK_OFTEN_S: Final = 4
 class Vitals:
     """The figures of the header, summed over the workers that are heard; None where no worker tells."""
 
-    updates_per_s: float = 0.0
+    updates_per_s: float | None = None
     history: deque[float] = field(default_factory=lambda: deque(maxlen=SPARK_S))
     p50_ms: float | None = None
     p99_ms: float | None = None
@@ -44,7 +48,7 @@ class Vitals:
     unlisted: int = 0
     stale: int | None = None
     quarantined: int | None = None
-    gaps_last_minute: int = 0
+    gaps_last_minute: int | None = None
     pending: int = 0
 
 
@@ -91,7 +95,7 @@ class State:
         self._ranked_ms = 0
         self._clocks: Mapping[int, int] = {}
         self._updates = Rates()
-        self._gaps = LastMinute(lambda word: word.count("gaps"))
+        self._gaps = LastMinute()
         self._history_s = 0
         self._catalog = 0
         self._opened = ""
@@ -163,9 +167,11 @@ class State:
         )
 
     def is_old(self, now_ms: int) -> bool:
-        """Whether nobody vouches for what is shown: Redis is away, or nobody writes."""
+        """Whether nobody vouches for what is shown: Redis is away, or nobody writes, or nobody gets anything."""
         return bool(self.away) or not any(
-            word.state == "running" and not is_silent(word, self.hearing.age_ms(word.worker, now_ms))
+            word.state == "running"
+            and not is_silent(word, self.hearing.age_ms(word.worker, now_ms))
+            and not is_cut_off(word)
             for word in self.workers
         )
 
@@ -239,21 +245,20 @@ class State:
 
     def _refresh(self, at_ms: int) -> None:
         vitals = self.vitals
-        vitals.workers = Counter()
-        heard = []
         silent = {
-            word.worker: is_silent(word, self.hearing.age_ms(word.worker, at_ms)) for word in self.workers
+            word.worker for word in self.workers if is_silent(word, self.hearing.age_ms(word.worker, at_ms))
         }
-        for told in self._watch.workers(self.workers, silent):
+        heard = [word for word in self.workers if word.worker not in silent and word.state != "stopped"]
+        instead = "silent" if unwritten(heard, self.partitions) else "replaced"
+        standings = {word.worker: instead if word.worker in silent else word.state for word in self.workers}
+        for told in self._watch.workers(self.workers, standings):
             self.story.tell(*told, at_ms)
-        for word in self.workers:
-            vitals.workers["silent" if silent[word.worker] else word.state] += 1
-            if not silent[word.worker] and word.state != "stopped":
-                heard.append(word)
+        vitals.workers = Counter(standings.values())
         writers = [word for word in heard if word.connections or word.state == "running"]
-        vitals.updates_per_s = sum(self._updates.get(word.key) or 0.0 for word in heard)
-        vitals.p50_ms = max((word.latency_ms.p50 for word in writers), default=None)
-        vitals.p99_ms = max((word.latency_ms.p99 for word in writers), default=None)
+        vitals.updates_per_s = _known_sum([self._updates.get(word.key) for word in heard])
+        # No latency is nothing: a worker that has measured none says 0.
+        vitals.p50_ms = max((word.latency_ms.p50 for word in writers), default=None) or None
+        vitals.p99_ms = max((word.latency_ms.p99 for word in writers), default=None) or None
         vitals.connections = Counter(one.state for word in heard for one in word.connections)
         vitals.live = sum(word.tokens_live for word in heard)
         # Stale ones are among those that wait.
@@ -265,10 +270,10 @@ class State:
         if self._history_s == 0:
             self._history_s = at_ms // 1000
         for _ in range(min(at_ms // 1000 - self._history_s, SPARK_S)):
-            vitals.history.append(vitals.updates_per_s)
+            vitals.history.append(vitals.updates_per_s or 0.0)
         self._history_s = max(self._history_s, at_ms // 1000)
 
 
-def _known_sum(counts: Sequence[int | None]) -> int | None:
+def _known_sum(counts: Sequence[_Number | None]) -> _Number | None:
     known = [count for count in counts if count is not None]
-    return sum(known) if known else None
+    return reduce(add, known) if known else None

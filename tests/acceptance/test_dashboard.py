@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,6 +30,8 @@ LEFT_SCREEN: Final = b"\x1b[?1049l"
 SHOWN_CURSOR: Final = b"\x1b[?25h"
 
 TOLD_WITHIN_S: Final = 4.0
+FROZEN_WITHIN_S: Final = 12.0
+"""Six seconds, and what a busy machine and a worker's random quiet seconds add."""
 """The promise is two seconds; the rest is for a machine that does other things at the same moment."""
 
 
@@ -303,6 +306,40 @@ async def test_whatever_dies_is_told_and_heals(tmp_path: Path, server: PrivateRe
         venue.stop()
 
 
+async def test_a_venue_that_freezes_is_told_within_seconds(tmp_path: Path, server: PrivateRedis) -> None:
+    """Its connections stand, nothing is refused: only that nothing arrives any more tells of it."""
+    venue = Venue()
+    try:
+        settings = {**venue.settings, "redis_url": server.url, "first_book_timeout_s": 3}
+        with WorkerProcess(tmp_path, "one", **settings):
+            async with dashboard(server) as screen:
+                await screen.until_shown("LIVE +every", r"[1-9]\d* live")
+                await asyncio.to_thread(busy_for, server, 30)
+                venue.freeze()
+                try:
+                    why = r"DEGRADED +nothing received for \d+ s, where \d+ messages/s came"
+                    took_s = await screen.until_shown(why, bound_s=FROZEN_WITHIN_S)
+                finally:
+                    venue.thaw()
+                await screen.until_shown("LIVE +every|LIVE +all")
+                print(f"told within {took_s:.2f} s")
+    finally:
+        venue.stop()
+
+
+def busy_for(server: PrivateRedis, seconds: int) -> None:
+    """Waits until a worker has received steadily for so long."""
+    with server.client() as client:
+        began_s = time.monotonic()
+        received = {}
+        while received.get("busy_seconds", 0) < seconds:
+            assert time.monotonic() - began_s < 3 * seconds, received
+            time.sleep(0.2)
+            word = orjson.loads(client.get("worker:one") or b"{}")
+            received = word.get("received", {})
+        assert word["loading"] is False
+
+
 class Venue:
     """A simulated venue that can be killed and started where it was."""
 
@@ -342,6 +379,14 @@ class Venue:
             self._process.wait(10)
             self._process.stdout.close()
             self._process = None
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     @property
     def settings(self) -> dict[str, str]:
@@ -428,6 +473,11 @@ def test_what_cannot_be_is_one_line(server: PrivateRedis, tmp_path: Path) -> Non
     assert piped.stderr.count("\n") == 1
     assert "stdout is no terminal" in piped.stderr
     assert "--once" in piped.stderr
+    raster = once(server, "--export", str(tmp_path / "x.png"))
+    assert (raster.returncode, raster.stdout) == (2, "")
+    assert raster.stderr.count("\n") == 1
+    assert "must end in .svg" in raster.stderr
+    assert not (tmp_path / "x.png").exists()
     unwritable = once(server, "--export", str(tmp_path / "missing" / "x.svg"))
     assert unwritable.returncode == 2
     assert "nothing was written" in unwritable.stderr

@@ -267,6 +267,19 @@ async def test_keys_work_in_the_live_view_and_q_ends_the_run(folder: Path) -> No
     await run.nothing_left()
 
 
+async def test_who_leaves_the_live_view_reads_what_happened_and_gets_no_error(folder: Path) -> None:
+    run = Run(folder)
+    async with terminal(run) as screen:
+        await screen.until_shown("every token is live")
+        os.kill(run.pid("bookstream simulate"), signal.SIGKILL)
+        await screen.until_shown("[1-9][0-9]* gaps in the last minute")
+        await screen.until_shown("every token is live")
+        screen.press("q")
+        assert await screen.end() == 0
+        await screen.until_shown(r"not well: .*gaps \(disconnect 24\)")
+    await run.nothing_left()
+
+
 async def test_the_view_shows_what_the_engine_finds_and_who_reads(folder: Path) -> None:
     run = Run(folder, "--markets", "40", "--edges", "120")
     async with terminal(run) as screen:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -14,13 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
+from rich.segment import Segment
 
 from consumers.dashboard.choices import PAGES, PageName
+from consumers.dashboard.markets import MarketLine
+from consumers.dashboard.names import short_name
 from consumers.dashboard.pages import figures
+from consumers.dashboard.pages.books import columns
+from consumers.dashboard.pages.cells import widths_of
 from consumers.dashboard.pages.frame import Frame, frame, listed
 from consumers.dashboard.pages.glyphs import ASCII, UNICODE, glyphs_for, sparkline
 from consumers.dashboard.picture import paper_size, svg
-from consumers.dashboard.plain import fit, plain, shorten
+from consumers.dashboard.plain import cells, cut_middle, fit, loose_cells, plain, shorten
 from consumers.dashboard.reading import EngineWord, Wish
 from consumers.dashboard.state import State
 from consumers.dashboard.ui import Place, Ui, settled
@@ -269,6 +276,87 @@ def test_questions_keep_what_tells_them_apart() -> None:
     assert shorten("Will it rain?", 32) == "Will it rain?"
 
 
+def strikes() -> list[MarketLine]:
+    plain_line, made = next(iter(lines().values())), []
+    for day in (23, 24):
+        for asset in ("Bitcoin", "Ethereum"):
+            for strike in range(78_000, 126_000, 2_000):
+                event = f"{asset} above ___ on November {day}?"
+                question = f"Will the price of {asset} be above ${strike:,} on November {day}?"
+                made.append(replace(plain_line, question=question, title=f"{strike:,}", event=event))
+                low, high = f"{strike:,}", f"{strike + 2_000:,}"
+                event = f"{asset} price on November {day}?"
+                question = f"Will the price of {asset} be between ${low} and ${high} on November {day}?"
+                made.append(replace(plain_line, question=question, title=f"{low}-{high}", event=event))
+    return made
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160, 200])
+def test_no_two_strikes_of_a_family_look_the_same(width: int) -> None:
+    room = widths_of(columns(width, "activity"), width - 2)[0]
+    made = [short_name(one, room) for one in strikes()]
+    assert len(set(made)) == len(made)
+    for one, name in zip(strikes(), made, strict=True):
+        assert cells(name) <= room
+        assert all(bound in name for bound in one.title.split("-")), name
+
+
+def test_names() -> None:
+    above, between = strikes()[:2]
+    assert short_name(above, 40) == "Bitcoin above 78,000 on November 23"
+    assert short_name(above, 27) == "78,000 · Bitcoi…November 23"
+    assert short_name(between, 80) == between.question
+    assert short_name(between, 46) == "78,000-80,000 · Bitcoin price on November 23"
+    assert short_name(between, 18) == "78,000-80,000"
+    lone = replace(above, title=above.question)
+    assert short_name(lone, 40) == shorten(above.question, 40)
+
+
+@pytest.mark.parametrize("live", [0, 400, 98_765])
+@pytest.mark.parametrize("bad", [0, 7, 12_340])
+@pytest.mark.parametrize("unlisted", [0, 4_321])
+def test_the_header_cuts_no_word_off_its_number(live: int, bad: int, unlisted: int) -> None:
+    state = busy_state()
+    vitals = state.vitals
+    vitals.live, vitals.stale, vitals.quarantined, vitals.waiting = live, bad, bad // 2, bad
+    vitals.unlisted = unlisted
+    vitals.connections = Counter(live=38, connecting=9, subscribed=12, closed=bad % 100)
+    vitals.workers = Counter(running=9, standby=3, silent=2, replaced=1)
+    vitals.updates_per_s, vitals.gaps_last_minute, vitals.pending = 98_765, 12_345, 99_999
+    for width in range(80, 201):
+        for text in frame(state, Ui(), look(width)).text.splitlines()[1:3]:
+            assert "…" not in text, (width, text)
+            if bad:
+                for number, words in ((bad, "stale"), (bad // 2, "quar"), (bad, "wait")):
+                    assert f"{figures.count(number)} {words}" in text or "tok" not in text, (width, text)
+
+
+def test_the_way_out_is_cut_whole_or_not_at_all() -> None:
+    state = State()
+    state.take(reading(workers=[parsed(tokens_live=0)]), {})
+    todo = "is the venue reachable? 2 shows the connections"
+    for width in range(80, 140):
+        head = frame(state, Ui(), look(width)).text.splitlines()[0]
+        assert todo in head or "is the" not in head
+    assert todo in head
+
+
+def test_long_notes_are_wrapped_and_leave_after_half_a_minute() -> None:
+    state = busy_state()
+    told = "the worker, pid 4711, died (signal 9); it is started again in 0.5 s; "
+    told += "its log is /home/somebody/.local/share/bookstream/log/worker.log"
+    state.story.note(told, NOW_MS)
+    made = frame(state, Ui(), look(80, 24))
+    assert len(made.lines) == 24
+    assert " ".join(" ".join(made.text.splitlines()[-3:-1]).split()).endswith(told)
+    assert "died" not in frame(state, Ui(), look(80, 24, now_ms=NOW_MS + 31_000)).text
+    for number in range(5):
+        state.story.note(f"{number}: " + 40 * "long ", NOW_MS + number)
+    text = frame(state, Ui(), look(80, 24)).text
+    assert "4: long" in text
+    assert len(text.splitlines()) == 24
+
+
 @pytest.mark.parametrize(
     ("made", "text"),
     [
@@ -381,10 +469,76 @@ def test_how_old_the_last_picture_is_comes_before_a_long_reason(width: int) -> N
     assert text.startswith(" DOWN  what is shown is 75 s old: Redis does not answer"), text[:100]
 
 
-def test_marks_that_terminals_measure_differently_are_left_out() -> None:
-    assert plain("\u0915\u093e \u0b95\u0bc0") == "\u0915 \u0b95\u0bc0"
+HINDI = "क्या बिटकॉइन हिन्दी में बढ़ेगा?"
+TAMIL = "தமிழ் நாடு வெல்லுமா?"
+
+
+def test_no_word_loses_its_vowels() -> None:
+    assert plain(HINDI) == HINDI
+    assert plain(TAMIL) == TAMIL
     assert plain("Cafe\u0301") == "Caf\u00e9"
     assert cell_len(plain("\u1100\u1161")) == 2
+
+
+@pytest.mark.parametrize("text", [HINDI, TAMIL])
+def test_what_is_cut_fits_on_terminals_that_give_marks_a_cell_and_loses_no_mark(text: str) -> None:
+    for width in range(1, 40):
+        made = fit(text, width)
+        assert cell_len(made) == width
+        assert len(made) - len(made.rstrip()) >= loose_cells(made), "what it may take more is free behind it"
+        kept = made.rstrip().removesuffix("…")
+        assert text.startswith(kept)
+        cluster_ends = len(kept) == len(text) or unicodedata.category(text[len(kept)])[0] != "M"
+        assert cluster_ends, made
+        middle = cut_middle(text, max(width, 12))
+        assert cells(middle) <= max(width, 12)
+        _, _, tail = middle.partition("…")
+        assert not tail or unicodedata.category(tail[0])[0] != "M", middle
+
+
+_BEFORE = "\0"
+
+
+class Terminal:
+    """One row of cells that gives spacing marks as many cells as it is told, as terminals do."""
+
+    def __init__(self, width: int, mark_cells: int) -> None:
+        self._cells = [_BEFORE] * width
+        self._mark_cells = mark_cells
+
+    def shown(self, line: list[Segment]) -> list[str]:
+        at = 0
+        for segment in line:
+            if segment.control:
+                ((_, at),) = segment.control  # type: ignore[misc]
+                continue
+            for letter in segment.text:
+                width = self._mark_cells if unicodedata.category(letter) == "Mc" else cell_len(letter)
+                for cell in range(at, at + width):
+                    assert cell < len(self._cells), "it would wrap"
+                    self._cells[cell] = letter
+                at += width
+        return self._cells
+
+
+@pytest.mark.parametrize("mark_cells", [0, 1])
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_columns_stand_where_they_belong_on_every_terminal(width: int, mark_cells: int) -> None:
+    """The numbers behind an Indic question, and nothing of the picture before is left."""
+    state = busy_state()
+    ids = list(state.order)
+    for at, text in enumerate((HINDI, TAMIL, HINDI * 4)):
+        state.markets = {**state.markets, ids[at]: replace(state.markets[ids[at]], question=text, title=text)}
+    made = frame(state, Ui(), look(width))
+    for at in range(3):
+        flat = made.lines[5 + at]
+        plainly = [letter for segment in flat for letter in segment.text]
+        placed = Terminal(width, mark_cells).shown(made.on_terminal().lines[5 + at])
+        assert _BEFORE not in placed[2:], "a cell of the picture before is left"
+        # From the outcome on all is ASCII or one cell wide: equal from the right edge.
+        behind = sum(segment.cell_length for segment in flat[3:])
+        assert placed[-behind:] == plainly[-behind:]
+    assert "\x1b" not in made.text
 
 
 def test_the_price_of_a_market_stands_between_its_low_and_its_high() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from consumers.dashboard.hearing import Hearing
 from consumers.dashboard.quotes import MarketView
-from consumers.dashboard.rates import Activity, LastMinute, Rate, Rates
+from consumers.dashboard.rates import Activity, LastMinute, Rates
 from consumers.dashboard.reading import Page
 from consumers.dashboard.records import WorkerRecord, parse_record
 from consumers.dashboard.state import State
@@ -66,31 +66,100 @@ def test_spreads_are_exact_and_may_be_unknown() -> None:
 
 
 def test_rates_come_from_counters_and_forget_who_is_gone() -> None:
-    rate = Rate()
-    first, later = told(0, counters={"updates": 100}), told(2, counters={"updates": 300})
-    assert rate.update([first], NOW_MS) == 0
-    assert rate.update([later], NOW_MS + 2000) == 100
-    assert rate.update([later], NOW_MS + 2500) == 100
-    assert rate.update([later], NOW_MS + 60_000) == 0
     rates = Rates()
     assert rates.get("a") is None
     rates.update({"a": (0, 5)})
     assert rates.get("a") is None
     rates.update({"a": (2000, 9)})
     assert rates.get("a") == 2.0
+    rates.update({"a": (2000, 9)})
+    assert rates.get("a") == 2.0, "the same word again says nothing new"
     rates.update({})
     assert rates.get("a") is None
 
 
-def test_gaps_of_the_last_minute_fade() -> None:
-    count = LastMinute(lambda word: word.count("gaps"))
-    assert count.update([told(0, counters={"gaps": 50})], NOW_MS) == 0, (
-        "those before anyone looked are not counted"
+def gaps_told(second: int, gaps: int, of_minute: Any = ...) -> WorkerRecord:
+    return told(second, counters={"gaps": gaps}, gaps_last_minute=of_minute)
+
+
+def test_gaps_of_the_last_minute_are_known_at_the_first_look() -> None:
+    count = LastMinute()
+    assert count.update([], NOW_MS) is None
+    assert count.update([gaps_told(0, 50, 7)], NOW_MS) == 7
+    assert count.update([gaps_told(10, 53, 10)], NOW_MS + 10_000) == 10
+    assert count.update([gaps_told(80, 53, 0)], NOW_MS + 80_000) == 0
+    assert count.update([gaps_told(81, 55, 2)], NOW_MS + 81_000) == 2
+    assert count.update([], NOW_MS + 90_000) == 2, "of a worker that is gone, what was seen of it"
+    assert count.update([], NOW_MS + 200_000) is None
+
+
+def test_gaps_of_an_older_worker_are_known_once_it_was_watched_for_a_minute() -> None:
+    count = LastMinute()
+    assert count.update([gaps_told(0, 50)], NOW_MS) is None
+    assert count.update([gaps_told(10, 53)], NOW_MS + 10_000) is None
+    assert count.update([gaps_told(60, 54)], NOW_MS + 60_000) == 4
+    assert count.update([gaps_told(80, 54)], NOW_MS + 80_000) == 1
+    assert count.update([gaps_told(200, 54)], NOW_MS + 200_000) == 0
+
+
+def test_nothing_is_claimed_before_it_was_measured() -> None:
+    state = State()
+    vitals = state.vitals
+    assert (vitals.gaps_last_minute, vitals.updates_per_s, vitals.p50_ms, vitals.p99_ms) == (None,) * 4
+    unmeasured = told(0, latency_ms={"p50": 0.0, "p99": 0.0}, gaps_last_minute=3)
+    state.take(reading(NOW_MS, workers=[unmeasured]), {})
+    assert (vitals.gaps_last_minute, vitals.updates_per_s, vitals.p50_ms, vitals.p99_ms) == (
+        3,
+        None,
+        None,
+        None,
     )
-    assert count.update([told(10, counters={"gaps": 53})], NOW_MS + 10_000) == 3
-    assert count.update([told(60, counters={"gaps": 54})], NOW_MS + 60_000) == 4
-    assert count.update([told(80, counters={"gaps": 54})], NOW_MS + 80_000) == 1
-    assert count.update([told(200, counters={"gaps": 54})], NOW_MS + 200_000) == 0
+    later = told(2, counters={"updates": 10_200}, latency_ms={"p50": 0.4, "p99": 1.5})
+    state.take(reading(NOW_MS + 2_000, workers=[later]), {})
+    assert (vitals.updates_per_s, vitals.p50_ms, vitals.p99_ms) == (100, 0.4, 1.5)
+
+
+def test_where_nothing_is_received_nobody_vouches_for_what_is_shown() -> None:
+    state = State()
+    cut_off = {"silent_s": 6, "seconds": 60, "busy_seconds": 60, "messages": 7_200}
+    state.take(reading(NOW_MS, workers=[told(0)]), lines())
+    assert not state.is_old(NOW_MS)
+    state.take(reading(NOW_MS + 1_000, workers=[told(1, received=cut_off)]), lines())
+    assert state.is_old(NOW_MS + 1_000)
+    assert state.health(NOW_MS + 1_000).word == "DEGRADED"
+
+
+def test_what_redis_forgot_with_the_records_is_written_down() -> None:
+    state = State()
+
+    def look(second: int, *words: WorkerRecord) -> None:
+        state.take(reading(NOW_MS + 1000 * second, workers=words), {})
+
+    look(0, told(0, gaps_by_cause={"redis": 4}))
+    look(1)
+    look(2, told(2, gaps_by_cause={"redis": 64}))
+    assert [(line.what, line.text) for line in state.story.lines[::-1]] == [
+        ("worker", "gone: its record expired"),
+        ("gap", "60 gaps by redis"),
+        ("worker", "heard again, running"),
+    ]
+
+
+def test_a_worker_whose_partitions_others_write_is_history() -> None:
+    state = State()
+    heir = {"worker": "beta-2", "started_ms": NOW_MS - 9_000}
+
+    def look(second: int, *words: WorkerRecord) -> None:
+        state.take(reading(NOW_MS + 1000 * second, workers=words), {})
+
+    look(0, told(0), told(0, **heir, state="standby", partitions=0))
+    look(3, told(0), told(3, **heir, state="standby", partitions=0))
+    assert state.vitals.workers == {"silent": 1, "standby": 1}
+    look(5, told(0), told(5, **heir))
+    assert state.vitals.workers == {"replaced": 1, "running": 1}
+    assert state.health(NOW_MS + 5_000).word == "LIVE"
+    texts = [(line.who, line.text) for line in state.story.lines if line.who == "alpha-1"]
+    assert texts == [("alpha-1", "silent; others write its partitions"), ("alpha-1", "silent")]
 
 
 def test_activity_follows_who_is_busy_now() -> None:
@@ -192,7 +261,18 @@ def test_orders() -> None:
 
 def test_the_filter_looks_into_questions_events_slugs_and_ids() -> None:
     state, ids = busy_state(), list(lines())
-    for sought, found in (("fairhaven CUP", 3), (ids[2], 1), ("bitcoin up down", 2), ("köln", 1), ("zzz", 0)):
+    for sought, found in (
+        ("fairhaven CUP", 3),
+        (ids[2], 1),
+        ("bitcoin up down", 2),
+        ("köln", 1),
+        ("KO\u0308LN", 1),
+        ("\uff2b\xf6ln", 1),
+        ("नमस्ते", 1),
+        ("दुनिया, क्या", 1),
+        ("👨\u200d👩\u200d👧 beat 🇺🇸", 1),
+        ("zzz", 0),
+    ):
         state.rank("name", sought, NOW_MS)
         assert len(state.order) == found, sought
     state.rank("name", "", NOW_MS)

@@ -23,6 +23,7 @@ from bookstream.up.restarts import FIRST_DELAY_S, LONGEST_DELAY_S, PROVEN_AFTER_
 from bookstream.up.screen import progress
 from bookstream.up.totals import Totals
 from consumers.arbitrage.settings import ArbitrageSettings
+from consumers.dashboard.rates import Rates
 from consumers.verify.report import Report
 from consumers.workers import WorkerWord
 from marketdata.entries import EntryId
@@ -251,9 +252,18 @@ def test_streams_that_do_not_prove_themselves_make_a_run_bad() -> None:
 
 
 def test_progress_in_a_line() -> None:
-    assert progress([word()], 3.2, NOW_MS) == [
-        "w1 running: 3 markets, 6/6 tokens live, 8 updates, 9 entries, 0 gaps, p99 1.5 ms; 3 updates/s"
+    rates = Rates()
+    began_ms = NOW_MS - 60_000
+    rates.update({("w1", began_ms): (NOW_MS - 2_000, 2), ("w2", began_ms): (NOW_MS - 2_000, 0)})
+    rates.update({("w1", began_ms): (NOW_MS, 8), ("w2", began_ms): (NOW_MS, 200)})
+    assert progress([word(), word("w2", counters={"updates": 200, "entries": 0})], rates, NOW_MS) == [
+        "w1 running: 3 markets, 6/6 tokens live, 8 updates (3/s), 9 entries, 0 gaps, p99 1.5 ms",
+        "w2 running: 3 markets, 6/6 tokens live, 200 updates (100/s), 0 entries, 0 gaps, p99 1.5 ms",
     ]
+    unmeasured = progress([word(latency_ms={"p50": 0.0, "p99": 0.0})], Rates(), NOW_MS)
+    assert unmeasured == ["w1 running: 3 markets, 6/6 tokens live, 8 updates, 9 entries, 0 gaps, p99 -"]
     standby = word(state="standby", waits_for="64 of 64 partitions are held by w0")
-    assert progress([standby], 0, NOW_MS)[0].startswith("w1 standby 64 of 64 partitions are held by w0: ")
-    assert progress([word()], 0, NOW_MS + 60_000) == ["no worker is heard"]
+    assert progress([standby], Rates(), NOW_MS)[0].startswith(
+        "w1 standby 64 of 64 partitions are held by w0: "
+    )
+    assert progress([word()], Rates(), NOW_MS + 60_000) == ["no worker is heard"]

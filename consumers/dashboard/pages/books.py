@@ -7,9 +7,8 @@ from functools import lru_cache
 from textwrap import wrap
 from typing import Final
 
-from rich.cells import cell_len
-
 from consumers.dashboard.choices import RISING, Sort
+from consumers.dashboard.names import short_name
 from consumers.dashboard.pages.cells import (
     BAD,
     GOOD,
@@ -27,7 +26,8 @@ from consumers.dashboard.pages.cells import (
 )
 from consumers.dashboard.pages.figures import NOTHING, dollars, per_s, percent, size, span
 from consumers.dashboard.pages.glyphs import Glyphs
-from consumers.dashboard.plain import shorten
+from consumers.dashboard.plain import cells as width_of
+from consumers.dashboard.plain import plain
 from consumers.dashboard.quotes import MarketView, Quote, Side
 from consumers.dashboard.records import Counted
 from consumers.dashboard.state import State
@@ -130,7 +130,7 @@ def _nothing(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
     said: list[Cell]
     if ui.sought:
         said = [
-            (f'no market has "{ui.sought}" in question, event, slug or id', ""),
+            (f'no market has "{plain(ui.sought)}" in question, event, slug or id', ""),
             ("esc clears the filter", QUIET),
         ]
     elif state.looked:
@@ -151,7 +151,8 @@ def _cells(state: State, one: str, ui: Ui, look: Look) -> list[Cell]:
     over = market.state != "open" or bool(quote and quote.resolved)
     rate = state.activity.rate(one)
     room = widths_of(columns(look.width, ui.sort), look.width - 2)[0]
-    cells: list[Cell] = [(shorten(market.question, room, look.glyphs.ellipsis), QUIET if over else "")]
+    name = short_name(market, room, look.glyphs.ellipsis, look.glyphs.dot)
+    cells: list[Cell] = [(name, QUIET if over else "")]
     if shape.event:
         cells.append((market.event if market.event != market.question else "", QUIET))
     half_blind = view is not None and bool(view.quotes[1].gap) and not view.quotes[0].gap
@@ -189,7 +190,7 @@ def sides(quote: Quote | None, look: Look, width: int, outcomes: tuple[str, str]
 
 
 def _left(text: str, width: int) -> str:
-    return text + " " * max(width - cell_len(text), 0)
+    return text + " " * max(width - width_of(text), 0)
 
 
 def side(one: Side, look: Look, width: int) -> Cell:

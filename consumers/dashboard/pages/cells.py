@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
 from consumers.dashboard.pages.glyphs import Glyphs
+from consumers.dashboard.plain import cells as width_of
 from consumers.dashboard.plain import fit
 
 Line: TypeAlias = list[Segment]
@@ -84,7 +84,7 @@ def line(parts: Iterable[Cell], look: Look, base: str = "") -> Line:
     left = look.width
     made: Line = []
     for text, style in parts:
-        width = min(cell_len(text), left)
+        width = min(width_of(text), left)
         if width > 0:
             made.append(Segment(fit(text, width, False, look.glyphs.ellipsis), style_of(style, base)))
             left -= width

@@ -24,6 +24,7 @@ from consumers.dashboard.pages.log import key_of, log
 from consumers.dashboard.pages.market import entry_rows, market_page
 from consumers.dashboard.pages.opportunities import list_height, opportunities
 from consumers.dashboard.pages.opportunities import listed as listed_opportunities
+from consumers.dashboard.pages.placing import placed
 from consumers.dashboard.state import State
 from consumers.dashboard.ui import Listed, Ui
 
@@ -41,6 +42,10 @@ class Frame:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         return self._segments()
+
+    def on_terminal(self) -> Frame:
+        """The same for a terminal, in columns whatever it thinks of spacing marks."""
+        return Frame([placed(one) for one in self.lines])
 
     def _segments(self) -> Iterator[Segment]:
         for at, one in enumerate(self.lines):

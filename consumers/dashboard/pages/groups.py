@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from consumers.dashboard.members import GroupLine, LetterLine, MemberLine
+from consumers.dashboard.names import short_name
 from consumers.dashboard.pages.cells import (
     BAD,
     GOOD,
@@ -21,6 +22,7 @@ from consumers.dashboard.pages.cells import (
     head,
     line,
     row,
+    widths_of,
 )
 from consumers.dashboard.pages.figures import count, span
 from consumers.dashboard.plain import plain
@@ -115,14 +117,18 @@ def _dead(state: State, look: Look) -> list[Line]:
     if not found:
         return []
     table = _letter_columns(look.width)
+    room = widths_of(table, look.width - 2)[2]
     todo = f" dead letters {look.glyphs.dot} bookstream groups requeue NAME hands them back"
     lines = [line([(todo, QUIET)], look), head(table, look)]
     for one in found:
         market = state.markets.get(one.condition_id)
+        name = one.condition_id
+        if market is not None:
+            name = short_name(market, room, look.glyphs.ellipsis, look.glyphs.dot)
         cells: list[Cell] = [
             (look.clock(one.at_ms), QUIET),
             (plain(one.group), ""),
-            (market.question if market is not None else one.condition_id, ""),
+            (name, ""),
             (one.attempts, QUIET),
             (one.reason, BAD),
         ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
-
-from rich.cells import cell_len
 
 from consumers.dashboard.choices import PAGES, RISING
 from consumers.dashboard.health import Health
@@ -22,6 +22,7 @@ from consumers.dashboard.pages.cells import (
 )
 from consumers.dashboard.pages.figures import NOTHING, count, memory, millis, per_s, span
 from consumers.dashboard.pages.glyphs import sparkline
+from consumers.dashboard.plain import cells as width_of
 from consumers.dashboard.plain import plain
 from consumers.dashboard.state import SPARK_S, State
 from consumers.dashboard.ui import Ui
@@ -36,6 +37,7 @@ _BADGES: Final = {
 }
 _WIDE: Final = 112
 _PENDING_IS_NEWS: Final = 1_000
+_CLOCK: Final = 9
 _NAMES: Final = {
     "books": "Books",
     "connections": "Connections",
@@ -71,8 +73,9 @@ def _word(state: State, health: Health, ui: Ui, look: Look) -> Line:
         left.append((f" {plain(health.why)}", "bold"))
         if health.more:
             left.append((f", {health.more} more", ""))
-        if health.todo:
-            left.append((f" {look.glyphs.dot} {health.todo}", ""))
+        todo = f" {look.glyphs.dot} {health.todo}"
+        if health.todo and _length(left) + width_of(todo) + _CLOCK <= look.width:
+            left.append((todo, ""))
     elif ui.paused:
         left.append((" p goes on", QUIET))
     elif health.word == "LIVE":
@@ -85,7 +88,7 @@ def _word(state: State, health: Health, ui: Ui, look: Look) -> Line:
             )
         )
     right: list[Cell] = [(f" {look.clock(look.wall_ms)}", "")]
-    room = look.width - sum(cell_len(text) for text, _ in left) - 9
+    room = look.width - _length(left) - _CLOCK
     if room > len(state.title) + 2:
         right.insert(0, (f"{plain(state.title)} ", QUIET))
     return spread_out(left, right, look)
@@ -102,7 +105,7 @@ def _flow(state: State, look: Look) -> Line:
         (f"{millis(vitals.p50_ms):>5}{unit}", ""),
         (" p99 ", QUIET),
         (f"{millis(vitals.p99_ms):>5}{unit}", WARN if (vitals.p99_ms or 0) > 1000 else ""),
-        (f"{'   ' if wide else ' '}{count(gaps):>3}", BAD if gaps else GOOD),
+        (f"{'   ' if wide else ' '}{count(gaps):>3}", BAD if gaps else QUIET if gaps is None else GOOD),
         (" gaps in the last minute" if wide else " gaps/min", QUIET),
     ]
     if wide and vitals.pending >= _PENDING_IS_NEWS:
@@ -113,14 +116,54 @@ def _flow(state: State, look: Look) -> Line:
 
 
 def _parts(state: State, look: Look) -> Line:
-    vitals = state.vitals
-    wide = look.width >= _WIDE
-    between = ("   ", "") if wide else ("  ", "")
+    redis: list[Cell] = [(" Redis ", QUIET), *_redis(state, look.width >= _WIDE, look.width), (" ", "")]
+    room = look.width - _length(redis)
+    # The first one that has room, so that no number ever stands beside the word of another.
+    parts: list[Cell] = []
+    for shape in _shapes(look.width >= _WIDE):
+        parts = _who(state, shape)
+        if _length(parts) <= room:
+            break
+    else:
+        # Of Redis' troubles the word tells.
+        redis = []
+    return spread_out(parts, redis, look)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """How much the line of parts says: whole words; how many are zero; tokens that the venue has no book of."""
+
+    wide: bool
+    zeros: bool
+    unlisted: bool
+    tight: bool = False
+
+
+def _shapes(wide: bool) -> list[_Shape]:
+    narrow = [
+        _Shape(False, True, False),
+        _Shape(False, False, False),
+        _Shape(False, False, False, tight=True),
+    ]
+    if not wide:
+        return narrow
+    return [_Shape(True, True, True), _Shape(True, False, True), _Shape(True, False, False), *narrow]
+
+
+def _length(cells: Sequence[Cell]) -> int:
+    return sum(width_of(text) for text, _ in cells)
+
+
+def _who(state: State, shape: _Shape) -> list[Cell]:
+    vitals, wide = state.vitals, shape.wide
+    between = ("   " if wide else " " if shape.tight else "  ", "")
     parts: list[Cell] = [(" workers " if wide else " work ", QUIET), *_workers(state, wide), between]
-    live = vitals.connections.get("live", 0)
+    live = vitals.connections.get("live", 0) if state.looked else None
+    tokens = vitals.live if state.looked else None
     parts += [
         ("connections " if wide else "conn ", QUIET),
-        (f"{live:>2}", GOOD if live else ""),
+        (f"{count(live):>2}", GOOD if live else ""),
     ]
     others = {
         name: number for name, number in sorted(vitals.connections.items()) if name != "live" and number
@@ -130,27 +173,29 @@ def _parts(state: State, look: Look) -> Line:
         for name, number in others.items():
             parts += [(f" {number}", WARN), (f" {plain(name)[:20]}", QUIET)]
     else:
-        parts.append((f"+{sum(others.values())}" if others else "  ", WARN))
+        parts.append((f"+{sum(others.values())}" if others else "" if shape.tight else "  ", WARN))
     parts += [
         between,
         ("tokens " if wide else "tok ", QUIET),
-        (f"{count(vitals.live):>5}", GOOD if vitals.live else BAD),
+        (f"{count(tokens):>{1 if shape.tight else 5}}", GOOD if tokens else BAD if state.looked else QUIET),
         (" live", QUIET),
-        *_bad_tokens(vitals.stale, "stale", wide),
-        *_bad_tokens(vitals.quarantined, "quarantined" if wide else "quar", wide),
     ]
+    if vitals.stale or shape.zeros:
+        parts += _bad_tokens(vitals.stale, "stale", wide)
+    if vitals.quarantined or shape.zeros:
+        parts += _bad_tokens(vitals.quarantined, "quarantined" if wide else "quar", wide)
     if vitals.waiting:
         parts += [(f" {count(vitals.waiting)}", WARN), (" waiting" if wide else " wait", QUIET)]
-    if vitals.unlisted and wide:
+    if vitals.unlisted and shape.unlisted:
         parts.append((f" {count(vitals.unlisted)} without a book", QUIET))
-    return spread_out(parts, [(" Redis ", QUIET), *_redis(state, wide, look.width), (" ", "")], look)
+    return parts
 
 
 def _workers(state: State, wide: bool) -> list[Cell]:
     workers = state.vitals.workers
     running = workers.get("running", 0)
     if not workers:
-        return [("none", BAD)]
+        return [("none", BAD) if state.looked else (NOTHING, QUIET)]
     if not wide:
         others = sum(workers.values()) - running
         silent = workers.get("silent", 0)

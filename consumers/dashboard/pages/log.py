@@ -67,11 +67,18 @@ def log(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
             (look.clock(one.ms), QUIET),
             (one.what, _style(one)),
             (one.who or "dashboard", QUIET),
-            (shorten(one.text.removeprefix(f"{one.what}: "), room, look.glyphs.ellipsis), ""),
+            (_said(one, room, look), ""),
         ]
         lines.append(row(cells, table, look, marked=key_of(one) == place.key))
     lines.extend(blank(look) for _ in range(height - len(lines)))
     return lines
+
+
+def _said(one: Happening, room: int, look: Look) -> str:
+    if one.what == "health":
+        # What is wrong comes first, how much of it after.
+        return one.text
+    return shorten(one.text.removeprefix(f"{one.what}: "), room, look.glyphs.ellipsis)
 
 
 def _style(one: Happening) -> str:

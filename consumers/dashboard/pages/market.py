@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from consumers.dashboard.markets import MarketLine
+from consumers.dashboard.names import short_name
 from consumers.dashboard.pages.books import change, last_trade, match_rate
 from consumers.dashboard.pages.cells import (
     BAD,
@@ -51,7 +52,9 @@ def market_page(state: State, ui: Ui, look: Look, height: int) -> list[Line]:
         return [line(gone, look), *(blank(look) for _ in range(height - 1))]
     view = state.views.get(ui.opened) or MarketView()
     lines = [
-        line([(f" {market.question}", "bold")], look),
+        line(
+            [(f" {short_name(market, look.width - 1, look.glyphs.ellipsis, look.glyphs.dot)}", "bold")], look
+        ),
         line(_facts(state, market, look), look),
         *_quotes(state, market, view, look),
         blank(look),

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from consumers.dashboard.found import Found, Leg
+from consumers.dashboard.names import short_name
 from consumers.dashboard.opportunities import Opportunity
 from consumers.dashboard.pages.cells import (
     GOOD,
@@ -22,7 +23,7 @@ from consumers.dashboard.pages.cells import (
     row,
 )
 from consumers.dashboard.pages.figures import NOTHING, cents, size, span
-from consumers.dashboard.plain import shorten
+from consumers.dashboard.plain import cells, shorten
 from consumers.dashboard.state import State
 from consumers.dashboard.ui import Ui
 
@@ -165,17 +166,19 @@ def _legs(state: State, one: Opportunity, look: Look, height: int) -> list[Line]
     for at, leg in enumerate(shown):
         more = len(priced.legs) - len(shown) if at == height - 2 else 0
         amount = size(leg.size) if leg.size else ""
-        text = f" buy {amount:>5} x {leg.price or NOTHING:<7} {_leg_name(state, leg.market, leg.outcome)}"
-        lines.append(line([(text, ""), (f"  and {more} more" if more else "", QUIET)], look))
+        text = f" buy {amount:>5} x {leg.price or NOTHING:<7} "
+        rest = f"  and {more} more" if more else ""
+        name = _leg_name(state, leg, look.width - len(text) - len(rest), look)
+        lines.append(line([(text + name, ""), (rest, QUIET)], look))
     return lines
 
 
-def _leg_name(state: State, market: str, outcome: int | None) -> str:
-    known = state.markets.get(market)
+def _leg_name(state: State, leg: Leg, room: int, look: Look) -> str:
+    known = state.markets.get(leg.market)
     if known is None:
-        return market[:12]
-    name = known.outcomes[outcome] if outcome is not None else ""
-    return f"{name} {known.question}".strip()
+        return leg.market[:12]
+    outcome = f"{known.outcomes[leg.outcome]} " if leg.outcome is not None else ""
+    return outcome + short_name(known, room - cells(outcome), look.glyphs.ellipsis, look.glyphs.dot)
 
 
 def _short_name(state: State, leg: Leg, look: Look) -> str:

@@ -65,6 +65,44 @@ async def test_tokens_are_told_by_what_is_known_of_them(house: House) -> None:
         assert record["tokens"] == 3, "what the venue has no book of is no token to be had"
 
 
+async def test_what_arrived_and_what_was_lost_lately(house: House) -> None:
+    async with moving(house):
+        wire = await house.follow(0, ONE, books=books)
+        status = status_of(house)
+
+        def record() -> dict[str, Any]:
+            return status.record(house.shards.connections.values(), markets=1, partitions=64, loading=True)
+
+        for _ in range(3):
+            status.tick()
+            wire.says(trade(ONE), price_change(ONE, item(ONE, 0, "BUY", "0.4", "1", ("0.48", "0.52"), "x")))
+        status.tick()
+        house.at(0).protocol.frame(b"PONG", house.now_us)
+        status.tick()
+        assert record()["received"] == {"silent_s": 1, "seconds": 3, "busy_seconds": 3, "messages": 6}
+        assert (record()["gaps_last_minute"], record()["loading"]) == (0, True)
+        wire.cut()
+        await house.wire("c0", life=2)
+        status.tick()
+        assert record()["gaps_last_minute"] == 2
+
+
+async def test_a_ping_without_a_pong_is_told_from_its_beginning(house: House) -> None:
+    async with moving(house):
+        await house.follow(0, ONE, books=books)
+        asked = []
+        for _ in range(3):
+            house.now_us += 16_000_000
+            house.at(0).tick()
+            (shard,) = told(house)["connections"]
+            asked.append(shard["pong_awaited_ms"])
+            if len(asked) == 2:
+                house.at(0).protocol.frame(b"PONG", house.now_us)
+                assert told(house)["connections"][0]["pong_awaited_ms"] == 0
+        assert asked[0] == asked[1] == house.now_us // 1000 - 32_000
+        assert asked[2] == house.now_us // 1000
+
+
 async def test_a_market_on_its_way_is_told_of_where_it_is_written_from(house: House) -> None:
     async with moving(house):
         await house.follow(0, ONE, TWO, books=books)
