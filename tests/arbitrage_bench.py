@@ -135,8 +135,10 @@ class Hand:
     def clock(self, *, later_ms: int = 1) -> list[Found]:
         return self._took(self.engine.clock(self.at(later_ms)))
 
-    def gap(self, market: Terms, outcome: int | None, *, later_ms: int = 1) -> list[Found]:
-        return self._took(self.engine.gap(self.at(later_ms), market.condition_id, outcome))
+    def gap(self, market: Terms, outcome: int | None, *, later_ms: int = 1, back_ms: int = 0) -> list[Found]:
+        """Updates may be missing for so long already."""
+        at = self.at(later_ms)
+        return self._took(self.engine.gap(at, market.condition_id, outcome, at.ms - back_ms))
 
     def trade(self, market: Terms, outcome: int, *, later_ms: int = 1) -> list[Found]:
         return self._took(self.engine.seen(self.at(later_ms), market.condition_id, outcome))

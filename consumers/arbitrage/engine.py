@@ -4,8 +4,8 @@ Time is the entries'; nothing here reads a clock, draws a number or looks at the
 equal adoptions of the catalog give equal opportunities, whatever the batches they come in.
 
 An entry touches the baskets of its token and no others. Exceptions, each rare and bounded: what the catalog or a
-resolution changed, a cooldown that ended, and legs that grow stale or fresh again because the clock stopped or
-came back.
+resolution changed, a cooldown that ended, legs that grow stale or fresh again because the clock stopped or
+came back, and legs of what is open whose own top grows too old.
 """
 
 from __future__ import annotations
@@ -79,9 +79,13 @@ class Engine:
         """A trade or a tick size: the top of the token stands, unless it lies behind a gap."""
         return self._told(at, self.quotes.seen(at, condition_id, outcome))
 
-    def gap(self, at: EntryId, condition_id: str, outcome: int | None) -> list[Found]:
-        """A gap of a token or, with None, of both: they take no part until their next top."""
-        return self._told(at, self.quotes.gap(at, condition_id, outcome))
+    def gap(self, at: EntryId, condition_id: str, outcome: int | None, start_ms: int) -> list[Found]:
+        """A gap of a token or, with None, of both: they take no part until their next top.
+
+        Args:
+            start_ms: since when updates may be missing, Unix milliseconds; 0 where that is not known.
+        """
+        return self._told(at, self.quotes.gap(at, condition_id, outcome, start_ms))
 
     def resolved(self, at: EntryId, condition_id: str, winner: Winner) -> list[Found]:
         """A market ended."""

@@ -25,17 +25,26 @@ class Limits:
         min_net_micros: net profit in millionths of a dollar; zero or less is never one.
         cooldown_ms: after a close it is not opened again for so long, by the entries' time.
         max_leg_age_ms: a leg that nothing has vouched for since takes no part.
+        max_top_age_ms: a leg whose own top is older takes no part; 0: however old.
     """
 
     min_bps_micros: int
     min_net_micros: int
     cooldown_ms: int
     max_leg_age_ms: int
+    max_top_age_ms: int = 0
 
     @classmethod
-    def of(cls, min_bps: Decimal, min_abs: Decimal, cooldown_ms: int, max_leg_age_ms: int) -> Self:
+    def of(
+        cls,
+        min_bps: Decimal,
+        min_abs: Decimal,
+        cooldown_ms: int,
+        max_leg_age_ms: int,
+        max_top_age_ms: int = 0,
+    ) -> Self:
         """From the settings' units: ten-thousandths and dollars."""
-        return cls(int(min_bps * MICROS), int(min_abs * MICROS), cooldown_ms, max_leg_age_ms)
+        return cls(int(min_bps * MICROS), int(min_abs * MICROS), cooldown_ms, max_leg_age_ms, max_top_age_ms)
 
 
 class Opening(NamedTuple):
@@ -44,19 +53,22 @@ class Opening(NamedTuple):
     Attributes:
         opened: id of the entry that told it first.
         since_ms: of what caused it.
+        told_ms: of what caused that it was told last.
         told: as it was told last.
         best_net, best_bps_hundredths: so far.
     """
 
     opened: str
     since_ms: int
+    told_ms: int
     told: Figures
     best_net: int
     best_bps_hundredths: int
 
-    def with_figures(self, figures: Figures) -> Opening:
+    def with_figures(self, figures: Figures, now_ms: int) -> Opening:
         """The same after it was told anew."""
         return self._replace(
+            told_ms=now_ms,
             told=figures,
             best_net=max(self.best_net, figures.net),
             best_bps_hundredths=max(self.best_bps_hundredths, figures.bps_hundredths),
@@ -83,6 +95,11 @@ class Live:
         self.limit = basket.payout * UNIT * _ONE // (_ONE + limits.min_bps_micros)
         self.min_size = max(SIZE_STEP_MICROS, *(leg.min_order_micros for leg in legs))
         self.opening: Opening | None = None
+
+    @property
+    def oldest_top_ms(self) -> int:
+        """When the oldest of its legs' tops was received."""
+        return min(leg.top_at.ms for leg in self.legs)
 
     @property
     def size_micros(self) -> int:

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from consumers.arbitrage.aging import Aging
 from consumers.arbitrage.baskets import Basket
 from consumers.arbitrage.evaluate import Limits, Live, Opening, figures_of
 from consumers.arbitrage.ground import Change
@@ -54,6 +55,7 @@ class Judge:
         self._limits = limits
         self._quotes = quotes
         self._ended = ended
+        self._aging = Aging(limits.max_top_age_ms)
         self._open: dict[str, Live] = {}
         self._new: list[Live] = []
         self._heap: list[tuple[int, str]] = []
@@ -86,6 +88,7 @@ class Judge:
                 live = self.leaving[basket.basket_id] = Live(basket, tuple(legs), self._limits)
             else:
                 self._open[basket.basket_id] = live
+                self._aging.watch(basket.basket_id, live.oldest_top_ms)
             live.opening = opening
         self._heap = sorted((at_ms, name) for name, at_ms in self.waits.items())
 
@@ -111,6 +114,8 @@ class Judge:
         if self._open and self._quotes.is_stale(now_ms):
             for live in [self._open[name] for name in sorted(self._open)]:
                 self.judge(live, at)
+        if self._aging.next_ms < now_ms:
+            self._judge_aged(at)
         if not self._found:
             return []
         found, self._found = self._found, []
@@ -134,6 +139,14 @@ class Judge:
             if (live := self._quotes.ground.lives.get(name)) is not None:
                 self.judge(live, at)
 
+    def _judge_aged(self, at: EntryId) -> None:
+        for name in self._aging.due(at.ms):
+            if (live := self._open.get(name)) is None:
+                continue
+            self.judge(live, at)
+            if live.opening is not None:
+                self._aging.watch(name, live.oldest_top_ms)
+
     def judge(self, live: Live, at: EntryId) -> None:
         """Opens, updates or closes one, as it stands now."""
         if self._quotes.torn and not live.missing and any(leg.torn_until_ms > at.ms for leg in live.legs):
@@ -154,7 +167,7 @@ class Judge:
         elif opening is None:
             self._open_it(live, figures, at)
         else:
-            live.opening = opening.with_figures(figures)
+            live.opening = opening.with_figures(figures, at.ms)
             self._tell("update", live, figures, at)
 
     def _figures(self, live: Live, now_ms: int) -> Figures | None:
@@ -165,19 +178,24 @@ class Judge:
             for leg in live.legs:
                 if leg.seen_ms < floor_ms:
                     return None
+        if self._limits.max_top_age_ms and live.oldest_top_ms < now_ms - self._limits.max_top_age_ms:
+            return None
         return figures_of(live, self._limits)
 
     def _why(self, live: Live, now_ms: int) -> Reason:
-        floor_ms = now_ms - self._limits.max_leg_age_ms
+        limits = self._limits
+        floor_ms = now_ms - limits.max_leg_age_ms
+        top_floor_ms = now_ms - limits.max_top_age_ms if limits.max_top_age_ms else 0
         for leg in live.legs:
-            if why := leg.why_not(self._quotes.clock_ms, floor_ms):
+            if why := leg.why_not(self._quotes.clock_ms, floor_ms, top_floor_ms):
                 return why
         return "size" if live.size_micros < live.min_size else "price"
 
     def _open_it(self, live: Live, figures: Figures, at: EntryId) -> None:
         opened = str(self._next_id(at))
-        live.opening = Opening(opened, at.ms, figures, figures.net, figures.bps_hundredths)
+        live.opening = Opening(opened, at.ms, at.ms, figures, figures.net, figures.bps_hundredths)
         self._open[live.basket.basket_id] = live
+        self._aging.watch(live.basket.basket_id, live.oldest_top_ms)
         self._tell("open", live, figures, at)
 
     def _close(self, live: Live, reason: Reason, at: EntryId) -> None:

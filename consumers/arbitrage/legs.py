@@ -22,6 +22,7 @@ class Leg:
         fees, min_order_micros: of its market.
         price, size: the best ask in millionths; 0 where there is none.
         gapped: whether a gap lies between the last top and now.
+        doubted_ms: behind a gap: from when on its updates may be missing, Unix milliseconds; None where nobody said.
         top_at: id of the last top.
         seen_ms: of the last entry that said that the top still holds.
         torn_until_ms: its market's other token says that the ask is another by now; until then its own word is
@@ -35,6 +36,7 @@ class Leg:
     __slots__ = (
         "baskets",
         "condition_id",
+        "doubted_ms",
         "fee_above",
         "fee_below",
         "fees",
@@ -57,6 +59,7 @@ class Leg:
         self.outcome = outcome
         self.price = self.size = 0
         self.gapped = False
+        self.doubted_ms: int | None = None
         self.top_at = NEVER
         self.seen_ms = 0
         self.torn_until_ms = 0
@@ -82,13 +85,20 @@ class Leg:
         else:
             self.fee_above = self.unit = 0
 
-    def why_not(self, clock_ms: int, floor_ms: int) -> Reason:
-        """Why it takes no part; empty if it does."""
+    def why_not(self, clock_ms: int, floor_ms: int, top_floor_ms: int) -> Reason:
+        """Why it takes no part; empty if it does.
+
+        Args:
+            clock_ms: of the last clock entry.
+            floor_ms, top_floor_ms: what vouches for it, and its own top, must not be older than these.
+        """
         if self.gapped:
             return "gap"
         if not self.usable:
             return "empty"
-        return "stale" if max(self.seen_ms, clock_ms) < floor_ms else ""
+        if max(self.seen_ms, clock_ms) < floor_ms:
+            return "stale"
+        return "old" if self.top_at.ms < top_floor_ms else ""
 
     def told(self, now_ms: int, clock_ms: int) -> ToldLeg:
         """As an opportunity shows it."""
@@ -98,6 +108,7 @@ class Leg:
             outcome=self.outcome,
             price=from_micros(self.price) if self.price else "",
             size=from_micros(self.size) if self.size else "",
-            age_ms=now_ms - max(self.seen_ms, 0 if self.gapped else clock_ms) if self.seen_ms else 0,
+            age_ms=now_ms - self.top_at.ms if self.top_at != NEVER else 0,
+            vouched_ms=now_ms - max(self.seen_ms, 0 if self.gapped else clock_ms) if self.seen_ms else 0,
             entry=str(self.top_at) if self.top_at != NEVER else "",
         )

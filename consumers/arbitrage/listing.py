@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from consumers.arbitrage.hearing import NEVER, Hearing, last_word
-from consumers.arbitrage.opportunity import FIELDS, Opportunity, hundredths
+from consumers.arbitrage.opportunity import Opportunity, fields_as_text, hundredths
 from consumers.arbitrage.settings import OpportunitiesSettings
 from consumers.merged import RangeReader, Read, chunk_for, fetch_ranges, merged
 from consumers.streams import check_version
@@ -43,6 +43,7 @@ _A_CALL: Final = 500
 _STYLES: Final = {"open": "bold green", "update": "green", "close": "dim"}
 _LEG_NAME: Final = 36
 _ABOUT: Final = 60
+_OLD_MS: Final = 10_000
 
 
 async def run(settings: OpportunitiesSettings) -> int:
@@ -208,9 +209,8 @@ class Printer:
         return ", ".join(found.events) or (market.question if market is not None else found.group)
 
     def _lines(self, at: EntryId, found: Opportunity) -> list[Text]:
-        stamp = datetime.fromtimestamp(at.ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
         first = Text(no_wrap=True, overflow="ellipsis")
-        first.append(f"{stamp}  ")
+        first.append(f"{_clock(at.ms)}  ")
         first.append(f"{found.action:<7}", _STYLES[found.action])
         first.append(f"{found.kind:<13}")
         first.append(f"net ${from_micros(found.net_micros)}", "bold")
@@ -218,11 +218,16 @@ class Printer:
             f"  {hundredths(found.bps_hundredths)} bps  size {from_micros(found.size_micros)}"
             f"  pays {found.payout}{_ties(found)}  {shown(self._about(found), _ABOUT)}  {found.basket_id}"
         )
+        oldest_ms = found.oldest_leg_ms
+        if oldest_ms is not None:
+            first.append(f"  oldest leg {age(oldest_ms / 1000)}", "yellow" if oldest_ms > _OLD_MS else "dim")
         if found.action == "close":
             best = from_micros(found.best_net_micros or 0)
             first.append(
                 f"  after {age((found.duration_ms or 0) / 1000)}, best ${best}, by {found.reason}", "dim"
             )
+            if found.doubted_since_ms is not None:
+                first.append(f", in doubt since {_clock(found.doubted_since_ms)}", "bold red")
             return [first]
         lines = [first]
         for leg in found.legs:
@@ -234,6 +239,10 @@ class Printer:
             line.append(f" {shown(name, _LEG_NAME)}")
             lines.append(line)
         return lines
+
+
+def _clock(unix_ms: int) -> str:
+    return datetime.fromtimestamp(unix_ms / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
 def _ties(found: Opportunity) -> str:
@@ -249,7 +258,7 @@ def _name(market: Market) -> str:
 
 def as_json(read: Read) -> dict[str, Any]:
     """The entry as one JSON object: where it stands, and its fields as strings; legs as a list."""
-    text = {name: read.fields[name.encode()].decode() for name in FIELDS}
+    text = fields_as_text(read.fields)
     return {"id": str(read.id), "stream": read.key, **text, "legs": orjson.loads(text["legs"])}
 
 

@@ -14,7 +14,7 @@ from marketdata.decimals import MICROS, from_micros, to_micros
 from marketdata.errors import BookstreamError, EntryError
 
 Action = Literal["open", "update", "close"]
-Reason = Literal["", "price", "size", "empty", "gap", "stale", "resolved", "catalog"]
+Reason = Literal["", "price", "size", "empty", "gap", "stale", "old", "resolved", "catalog"]
 
 FIELDS: Final = (
     "action",
@@ -37,6 +37,7 @@ FIELDS: Final = (
     "duration_ms",
     "best_net",
     "best_bps",
+    "doubted_since_ms",
 )
 """Of an entry of `opportunities:{P}`: always all of them, always in this order."""
 
@@ -47,7 +48,9 @@ class ToldLeg(NamedTuple):
     Attributes:
         market: condition id.
         price, size: of the best ask, decimal spelling; empty where there was none.
-        age_ms: since an entry last said that this is the top: its own, or a clock's.
+        age_ms: since its own top was received, in the entries' time; 0 where there was none, None where an entry of
+            an older engine does not tell.
+        vouched_ms: since an entry last said that this is the top: its own, a trade or tick, or a clock's.
         entry: id of the token's last top; empty where there was none.
     """
 
@@ -56,7 +59,8 @@ class ToldLeg(NamedTuple):
     outcome: int
     price: str
     size: str
-    age_ms: int
+    age_ms: int | None
+    vouched_ms: int
     entry: str
 
 
@@ -90,6 +94,8 @@ class Opportunity:
             whole. At a close: as they were told last.
         opened: id of the entry that opened it; empty at the opening.
         reason, duration_ms, best_net_micros, best_bps_hundredths: at a close.
+        doubted_since_ms: at a close that a gap of a leg caused, if updates of it may have been missing already before
+            the opportunity was told last: since when.
     """
 
     action: Action
@@ -111,6 +117,13 @@ class Opportunity:
     duration_ms: int | None = None
     best_net_micros: int | None = None
     best_bps_hundredths: int | None = None
+    doubted_since_ms: int | None = None
+
+    @property
+    def oldest_leg_ms(self) -> int | None:
+        """Age of the top that was received first; None where it is not told."""
+        ages = [leg.age_ms for leg in self.legs]
+        return None if None in ages else max((one for one in ages if one is not None), default=None)
 
     def to_fields(self) -> dict[str, str]:
         """The fields in order, as plain strings; equal opportunities give equal bytes."""
@@ -136,17 +149,18 @@ class Opportunity:
             "duration_ms": "" if self.duration_ms is None else str(self.duration_ms),
             "best_net": "" if self.best_net_micros is None else from_micros(self.best_net_micros),
             "best_bps": "" if self.best_bps_hundredths is None else hundredths(self.best_bps_hundredths),
+            "doubted_since_ms": "" if self.doubted_since_ms is None else str(self.doubted_since_ms),
         }
 
     @classmethod
     def from_fields(cls, fields: Mapping[bytes, bytes]) -> Self:
-        """Reads what `to_fields` wrote.
+        """Reads what `to_fields` wrote, also that of engines that did not tell the age of a leg's own top.
 
         Raises:
             EntryError: not such an entry.
         """
         try:
-            text = {name: fields[name.encode()].decode() for name in FIELDS}
+            text = fields_as_text(fields)
             if text["action"] not in get_args(Action):
                 raise ValueError(f"action {text['action'][:20]!r}")
             legs: list[dict[str, Any]] = orjson.loads(text["legs"])
@@ -164,16 +178,35 @@ class Opportunity:
                 fees_micros=to_micros(text["fees"]),
                 net_micros=to_micros(text["net"]),
                 bps_hundredths=to_micros(text["bps"]) // 10_000,
-                legs=tuple(ToldLeg(**leg) for leg in legs),
+                legs=tuple(map(_told_leg, legs)),
                 catalog=text["catalog"],
                 opened=text["opened"],
                 reason=cast(Reason, text["reason"]),
                 duration_ms=int(text["duration_ms"]) if text["duration_ms"] else None,
                 best_net_micros=to_micros(text["best_net"]) if text["best_net"] else None,
                 best_bps_hundredths=to_micros(text["best_bps"]) // 10_000 if text["best_bps"] else None,
+                doubted_since_ms=int(text["doubted_since_ms"]) if text["doubted_since_ms"] else None,
             )
         except (KeyError, ValueError, TypeError, BookstreamError) as error:
             raise EntryError(f"not an opportunity ({type(error).__name__} {str(error)[:80]})") from None
+
+
+def fields_as_text(fields: Mapping[bytes, bytes]) -> dict[str, str]:
+    """The fields of an entry in order; the last one is empty in entries that were written before there was one.
+
+    Raises:
+        KeyError, UnicodeDecodeError: not such an entry.
+    """
+    return {name: fields[name.encode()].decode() for name in FIELDS[:-1]} | {
+        FIELDS[-1]: fields.get(FIELDS[-1].encode(), b"").decode()
+    }
+
+
+def _told_leg(row: dict[str, Any]) -> ToldLeg:
+    if "vouched_ms" not in row:
+        # What older engines called its age.
+        row = row | {"vouched_ms": row["age_ms"], "age_ms": None}
+    return ToldLeg(**row)
 
 
 def hundredths(number: int) -> str:

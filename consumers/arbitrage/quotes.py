@@ -18,6 +18,9 @@ TORN_MS: Final = 300
 """Bid of one token and ask of the other are one order, written twice. While the second half of a change is not there
 yet, the old half is no price; a worker holds it back for 250 ms at most. What lasts longer is told: a wrong book."""
 
+NO_LIMIT_MS: Final = 2**63
+"""Older than any top."""
+
 
 class Quotes:
     """The legs of one partition.
@@ -35,6 +38,7 @@ class Quotes:
         self.torn: dict[str, int] = {}
         self.dirty: set[Leg] = set()
         self._max_age_ms = limits.max_leg_age_ms
+        self._max_top_age_ms = limits.max_top_age_ms or NO_LIMIT_MS
 
     def form(self, terms: Sequence[Terms], ended: dict[str, Winner]) -> Change:
         """Makes the ground anew."""
@@ -69,6 +73,7 @@ class Quotes:
         if at <= leg.top_at:
             return ()
         self.dirty.add(leg)
+        before = leg.top_at
         leg.top_at = at
         leg.seen_ms = max(leg.seen_ms, at.ms)
         try:
@@ -79,12 +84,12 @@ class Quotes:
             price = size = mirrored = 0
         touched: Sequence[Live] = ()
         if price != leg.price or leg.gapped or not (size and leg.size):
-            leg.price, leg.size, leg.gapped = price, size, False
+            leg.price, leg.size, leg.gapped, leg.doubted_ms = price, size, False, None
             touched = self.ground.reckon(leg)
         elif size != leg.size:
             leg.size = size
             touched = leg.baskets
-        elif at.ms - self.clock_ms > self._max_age_ms:
+        elif at.ms - self.clock_ms > self._max_age_ms or at.ms - before.ms > self._max_top_age_ms:
             touched = leg.baskets
         if self.torn and self.torn.pop(leg.token, 0):
             leg.torn_until_ms = 0
@@ -111,12 +116,16 @@ class Quotes:
                     touched += leg.baskets
         return touched
 
-    def gap(self, at: EntryId, condition_id: str, outcome: int | None) -> Sequence[Live]:
-        """A gap of a token or, with None, of both: they take no part until their next top."""
+    def gap(self, at: EntryId, condition_id: str, outcome: int | None, start_ms: int) -> Sequence[Live]:
+        """A gap of a token or, with None, of both: they take no part until their next top.
+
+        Args:
+            start_ms: since when updates may be missing.
+        """
         touched: list[Live] = []
         for leg in self.ground.legs_of(condition_id, outcome):
             if not leg.gapped and leg.top_at < at:
-                touched += self._forgotten(leg)
+                touched += self._forgotten(leg, start_ms)
         return touched
 
     def lost(self, condition_id: str) -> Sequence[Live]:
@@ -124,7 +133,7 @@ class Quotes:
         touched: list[Live] = []
         for leg in self.ground.legs_of(condition_id, None):
             if not leg.gapped and leg.top_at != NEVER:
-                touched += self._forgotten(leg)
+                touched += self._forgotten(leg, None)
         return touched
 
     def late_halves(self, now_ms: int) -> Sequence[Leg]:
@@ -143,8 +152,9 @@ class Quotes:
         self.dirty.update(legs)
         return legs
 
-    def _forgotten(self, leg: Leg) -> list[Live]:
+    def _forgotten(self, leg: Leg, start_ms: int | None) -> list[Live]:
         leg.gapped = True
+        leg.doubted_ms = start_ms
         leg.torn_until_ms = 0
         self.torn.pop(leg.token, None)
         self.dirty.add(leg)

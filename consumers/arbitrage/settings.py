@@ -49,6 +49,13 @@ class ArbitrageLimits(OverridesSettings):
         ge=1,
         le=86_400_000,
     )
+    arb_max_top_age_ms: int = setting(
+        0,
+        "A leg takes no part if its own last top is older, whoever vouches for it; 0: however old.",
+        _ARBITRAGE,
+        ge=0,
+        le=86_400_000,
+    )
 
     @property
     def limits(self) -> Limits:
@@ -58,6 +65,7 @@ class ArbitrageLimits(OverridesSettings):
             Decimal(str(self.arb_min_profit_abs)),
             self.arb_cooldown_ms,
             self.arb_max_leg_age_ms,
+            self.arb_max_top_age_ms,
         )
 
     def shaping(self, digest: str) -> str:
@@ -71,6 +79,7 @@ class ArbitrageLimits(OverridesSettings):
             f"ARB_MIN_PROFIT_BPS {from_micros(limits.min_bps_micros)},"
             f" ARB_MIN_PROFIT_ABS {from_micros(limits.min_net_micros)},"
             f" ARB_COOLDOWN_MS {limits.cooldown_ms}, ARB_MAX_LEG_AGE_MS {limits.max_leg_age_ms},"
+            f" ARB_MAX_TOP_AGE_MS {limits.max_top_age_ms},"
             f" CATALOG_OVERRIDES {digest or 'none'}"
         )
 
@@ -94,7 +103,7 @@ class ArbitrageSettings(ArbitrageLimits):
     )
     once: bool = argument(False, "Stop when everything that is there was handled: for backtests.")
     report: bool = argument(
-        False, "Sum up what was found so far, and stop; nothing is read but opportunities."
+        False, "Sum up what was found so far and what gaps disproved later, and stop; nothing is written."
     )
     json_: bool = argument(False, "The report as one JSON object.")
 

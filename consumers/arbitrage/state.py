@@ -3,7 +3,7 @@
     handled, clock     id of the last entry; ms of the last clock entry
     group_handled      up to which id the group was then, by its lease: an entry that nobody can read moves only this
     catalog, terms     the revision in force, and the terms of its markets as JSON
-    l:TOKEN            a leg: ask, size, gap, id of its top, ms when last seen, ms until torn
+    l:TOKEN            a leg: ask, size, gap, id of its top, ms when last seen, ms until torn, ms since when doubted
     m:CONDITION_ID     how a market ended
     o:BASKET           an open opportunity
     w:BASKET           ms before which it is not opened
@@ -111,14 +111,16 @@ def restored(limits: Limits, fields: Mapping[bytes, bytes]) -> Engine:
 
 
 def _leg(leg: Leg) -> str:
-    return f"{leg.price} {leg.size} {int(leg.gapped)} {leg.top_at} {leg.seen_ms} {leg.torn_until_ms}"
+    doubt = "" if leg.doubted_ms is None else f" {leg.doubted_ms}"
+    return f"{leg.price} {leg.size} {int(leg.gapped)} {leg.top_at} {leg.seen_ms} {leg.torn_until_ms}{doubt}"
 
 
 def _restored_leg(leg: Leg, text: str) -> Leg:
-    price, size, gapped, top_at, seen_ms, torn_until_ms = text.split(" ")
+    price, size, gapped, top_at, seen_ms, torn_until_ms, *doubt = text.split(" ")
     leg.price, leg.size, leg.gapped = int(price), int(size), gapped == "1"
     leg.top_at, leg.seen_ms = EntryId.parse(top_at), int(seen_ms)
     leg.torn_until_ms = int(torn_until_ms)
+    leg.doubted_ms = int(doubt[0]) if doubt else None
     leg.reckon()
     return leg
 
@@ -135,6 +137,7 @@ def _open(live: Live, opening: Opening) -> bytes:
             "ties": [list(tie) for tie in basket.ties],
             "opened": opening.opened,
             "since_ms": opening.since_ms,
+            "told_ms": opening.told_ms,
             "told": [*opening.told[:4], list(opening.told.prices)],
             "best": [opening.best_net, opening.best_bps_hundredths],
         }
@@ -153,4 +156,6 @@ def _restored_opening(name: str, row: dict[str, Any]) -> tuple[Basket, Opening]:
     )
     size, cost, fees, net, prices = row["told"]
     told = Figures(size, cost, fees, net, tuple(prices))
-    return basket, Opening(row["opened"], row["since_ms"], told, *row["best"])
+    # An engine that did not look at when doubts begin kept no time of the last telling.
+    told_ms = row.get("told_ms", row["since_ms"])
+    return basket, Opening(row["opened"], row["since_ms"], told_ms, told, *row["best"])

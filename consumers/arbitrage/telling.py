@@ -47,10 +47,12 @@ def opportunity_of(
     )
     if action != "close":
         return told
+    doubts = [leg.doubted_ms for leg in live.legs if leg.doubted_ms is not None]
     return replace(
         told,
         reason=reason,
         duration_ms=now_ms - opening.since_ms,
         best_net_micros=opening.best_net,
         best_bps_hundredths=opening.best_bps_hundredths,
+        doubted_since_ms=min((since_ms for since_ms in doubts if since_ms < opening.told_ms), default=None),
     )

@@ -323,5 +323,6 @@ async def test_a_venue_out_of_reach_is_told_in_the_view(folder: Path) -> None:
         await screen.until_shown("http://127.0.0.1:1 did not answer")
         await screen.until_shown("its log is /")
         screen.process.send_signal(signal.SIGINT)
-        assert await screen.end() == 1
+        assert await screen.end() == 130
+        await screen.until_shown("not well: ")
     await run.nothing_left()

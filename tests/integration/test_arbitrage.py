@@ -23,7 +23,7 @@ from consumers.catalog.settings import CatalogSettings
 from consumers.replay.command import run as run_replay
 from consumers.replay.settings import ReplaySettings
 from marketdata.clock import now_ms
-from marketdata.entries import Entry, EntryId
+from marketdata.entries import Entry, EntryId, gap_note
 from marketdata.errors import EntryError, SettingsError
 from marketdata.groups import Batch, Silent
 from marketdata.keys import CONTRACT_VERSION, Keys
@@ -478,3 +478,97 @@ async def test_a_listed_trio_names_its_strikes_and_what_it_is_on(
     assert await run_listing(OpportunitiesSettings(redis_url=venue.url)) == 0
     first = capsys.readouterr().out.splitlines()[0]
     assert "pays 2 (1 at 80000, 3 at 82000)" in first
+
+
+def falls_silent(venue: Venue, low: Market, high: Market) -> EntryId:
+    """The lower leg says its last; 18 s later the other one seems to make an edge with it, for 40 ms and once more
+    until a gap says that nothing was heard of the lower one since. Then it speaks again, and there is a true edge."""
+    venue.clock()
+    last = venue.ask(low, 0, "0.5")
+    for _ in range(9):
+        venue.clock(later_ms=2_000)
+    venue.ask(high, 1, "0.4", later_ms=760)
+    venue.ask(high, 1, "0.6", later_ms=40)
+    venue.clock(later_ms=2_000)
+    venue.ask(high, 1, "0.3")
+    venue.entry(low, "gap", 0, note=gap_note("stale", last.ms * 1000, "w1"), later_ms=9)
+    venue.ask(low, 0, "0.5", later_ms=1_000)
+    return venue.clock()
+
+
+async def report_of(venue: Venue, capsys: pytest.CaptureFixture[str], **given: Any) -> dict[str, Any]:
+    capsys.readouterr()
+    assert await run_engine(venue.settings(report=True, json_=True, **given), asyncio.Event()) == 0
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return report
+
+
+async def test_what_was_opened_on_a_silent_leg_is_told_with_its_age_and_disproved_by_its_gap(
+    server: PrivateRedis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    low, high = ladder()
+    venue = Venue(server, [low, high])
+    async with running(venue):
+        await venue.caught_up(falls_silent(venue, low, high))
+    first = ["open ladder", "close ladder price", "open ladder", "close ladder gap", "open ladder"]
+    assert venue.said() == first
+    (_, opened), _, _, (_, by_gap), _ = venue.told()
+    ages = {leg["market"]: (leg["age_ms"], leg["vouched_ms"]) for leg in json.loads(opened["legs"])}
+    assert ages == {low.condition_id: (18_760, 760), high.condition_id: (0, 0)}
+    assert [row["doubted_since_ms"] for _, row in venue.told()] == ["", "", "", str(START_MS + 2), ""]
+    assert by_gap["doubted_since_ms"] < by_gap["opened"]
+    report = await report_of(venue, capsys)
+    assert (report["opened"], report["net"]) == (3, "50")
+    assert report["disproved"] == {"opened": 2, "net": "30", "by_cause": {"stale": 2}}
+    assert report["cannot_be_known"] == {"opened": 0, "net": "0"}
+    assert report["standing"] == {"opened": 1, "net": "20"}
+    assert await run_engine(venue.settings(report=True), asyncio.Event()) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "2 of them ($30) were disproved later" in said
+    assert "(stale 2) 1 of them ($20) stand so far" in said
+    assert await run_listing(OpportunitiesSettings(redis_url=venue.url)) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "ladder" in line]
+    assert lines[0].endswith("  oldest leg 19s")
+    assert lines[3].endswith("by gap, in doubt since 11:06:40.002")
+
+
+async def test_a_limit_on_the_own_top_keeps_a_silent_leg_out(
+    server: PrivateRedis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    low, high = ladder()
+    venue = Venue(server, [low, high])
+    falls_silent(venue, low, high)
+    # Nothing new of either leg for longer than the limit: it closes, though the clock vouches for both.
+    for _ in range(3):
+        venue.clock(later_ms=2_000)
+    await run_replay(ReplaySettings(redis_url=venue.url, into="live:"))
+    await venue.once(arb_max_top_age_ms=5_000)
+    assert venue.said() == ["open ladder", "close ladder old"]
+    # The other leg's top was 1,009 ms old at the opening; the third clock finds it 5,010 ms old.
+    assert venue.told()[1][1]["duration_ms"] == "4001"
+    report = await report_of(venue, capsys)
+    assert (report["disproved"]["opened"], report["standing"]) == (0, {"opened": 1, "net": "20"})
+    await venue.once(key_prefix="live:", arb_max_top_age_ms=5_000)
+    assert digest(venue.client, "live:") == digest(venue.client, "")
+
+
+async def test_what_was_trimmed_since_cannot_be_known(
+    server: PrivateRedis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    low, high = ladder()
+    venue = Venue(server, [low, high])
+    end = falls_silent(venue, low, high)
+    await venue.once()
+    key = venue.keys.book(venue.partition, low.condition_id)
+    venue.client.xtrim(key, minid=str(EntryId(end.ms - 1, 0)), approximate=False)
+    report = await report_of(venue, capsys)
+    # The first lost its gap; the second's close tells of it; the third opened with the entry that is still there.
+    assert report["cannot_be_known"] == {"opened": 1, "net": "10"}
+    assert report["disproved"] == {"opened": 1, "net": "20", "by_cause": {"not kept": 1}}
+    assert report["standing"] == {"opened": 1, "net": "20"}
+    venue.client.delete(key)
+    report = await report_of(venue, capsys)
+    assert (report["cannot_be_known"]["opened"], report["standing"]["opened"]) == (2, 0)
+    assert await run_engine(venue.settings(report=True), asyncio.Event()) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "2 of them ($30) cannot be judged" in said

@@ -6,19 +6,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumers.arbitrage.adoption import Adoption, Record
 from consumers.arbitrage.engine import Engine
+from consumers.arbitrage.evaluate import Limits
 from consumers.arbitrage.judge import Found
 from consumers.arbitrage.opportunity import FIELDS, Opportunity
 from consumers.arbitrage.state import changes_of, restored
 from consumers.arbitrage.terms import Terms
 from marketdata.entries import EntryId
 from marketdata.errors import CatalogError, EntryError
-from tests.arbitrage_bench import LIMITS, START_MS, above, bucket, contest, terms
+from tests.arbitrage_bench import LIMITS, START_MS, Hand, above, bucket, contest, terms
 
 MARKETS = [
     *(above(one) for one in ("1", "2", "3")),
@@ -68,7 +70,12 @@ def life(random: Random, steps: int) -> list[Step]:
             case 1:
                 made.append(lambda e, at, m=market, o=outcome: e.seen(at, m.condition_id, o))
             case 2:
-                made.append(lambda e, at, m=market, o=outcome: e.gap(at, m.condition_id, random_of(o)))
+                back_ms = random.choice((0, 0, 50, 5_000))
+                made.append(
+                    lambda e, at, m=market, o=outcome, b=back_ms: e.gap(
+                        at, m.condition_id, random_of(o), at.ms - b
+                    )
+                )
             case 3:
                 made.append(lambda e, at, m=market, o=outcome: e.top(at, m.condition_id, o, "", "", ""))
             case 4:
@@ -85,9 +92,11 @@ def random_of(outcome: int) -> int | None:
     return outcome or None
 
 
-def lived(steps: list[Step], delays: list[int], breaks: set[int]) -> list[tuple[EntryId, dict[str, str]]]:
+def lived(
+    steps: list[Step], delays: list[int], breaks: set[int], limits: Limits = LIMITS
+) -> list[tuple[EntryId, dict[str, str]]]:
     """What comes out if it is put away and taken up again at these places."""
-    engine, kept = Engine(LIMITS), Kept()
+    engine, kept = Engine(limits), Kept()
     engine.adopt("1-0", sorted(MARKETS, key=lambda one: one.condition_id))
     ms, told = START_MS, []
     for place, (step, delay) in enumerate(zip(steps, delays, strict=True)):
@@ -97,31 +106,38 @@ def lived(steps: list[Step], delays: list[int], breaks: set[int]) -> list[tuple[
         told += [(one.id, one.opportunity.to_fields()) for one in found]
         kept.commit(engine, adopted=place == 0 or engine.revision != before)
         if place in breaks:
-            engine = restored(LIMITS, kept.fields)
+            engine = restored(limits, kept.fields)
     return told
 
 
 @settings(max_examples=25)
-@given(seed=st.integers(0, 2**32), data=st.data())
-def test_a_life_with_breaks_tells_what_a_whole_one_tells(seed: int, data: st.DataObject) -> None:
-    random = Random(seed)
+@given(seed=st.integers(0, 2**32), max_top_age_ms=st.sampled_from((0, 900, 4_000)), data=st.data())
+def test_a_life_with_breaks_tells_what_a_whole_one_tells(
+    seed: int, max_top_age_ms: int, data: st.DataObject
+) -> None:
+    random, limits = Random(seed), replace(LIMITS, max_top_age_ms=max_top_age_ms)
     steps = life(random, 150)
     delays = [random.choice((0, 1, 1, 5, 80, 400, 1_500, 4_000)) for _ in steps]
     breaks = data.draw(st.sets(st.integers(0, len(steps) - 1), max_size=12))
-    whole = lived(steps, delays, set())
-    assert lived(steps, delays, breaks) == whole
-    assert lived(steps, delays, set(range(len(steps)))) == whole
+    whole = lived(steps, delays, set(), limits)
+    assert lived(steps, delays, breaks, limits) == whole
+    assert lived(steps, delays, set(range(len(steps))), limits) == whole
     assert [at for at, _ in whole] == sorted({at for at, _ in whole})
 
 
 def test_such_lives_are_worth_living() -> None:
     """Else the test above would compare nothing with nothing."""
     random = Random(1)
-    actions = set()
+    actions, doubted = set(), 0
     for _ in range(20):
         steps = life(random, 150)
-        for _, fields in lived(steps, [random.choice((0, 1, 80, 1_500)) for _ in steps], set()):
-            actions.add((fields["action"], fields["reason"]))
+        delays = [random.choice((0, 1, 80, 1_500)) for _ in steps]
+        for max_top_age_ms in (0, 900):
+            limits = replace(LIMITS, max_top_age_ms=max_top_age_ms)
+            for _, fields in lived(steps, delays, set(), limits):
+                actions.add((fields["action"], fields["reason"]))
+                doubted += fields["doubted_since_ms"] != ""
+    assert doubted
     assert {
         ("open", ""),
         ("update", ""),
@@ -129,7 +145,7 @@ def test_such_lives_are_worth_living() -> None:
         ("close", "gap"),
         ("close", "resolved"),
     } <= actions
-    assert {("close", "catalog"), ("close", "stale"), ("close", "empty")} <= actions
+    assert {("close", "catalog"), ("close", "stale"), ("close", "old"), ("close", "empty")} <= actions
 
 
 def test_nothing_kept_is_a_new_engine() -> None:
@@ -145,6 +161,26 @@ def test_what_cannot_be_read_is_said_in_one_line(name: bytes) -> None:
     kept.commit(engine, adopted=True)
     with pytest.raises(EntryError, match="nothing was handled"):
         restored(LIMITS, kept.fields | {name: b"x"})
+
+
+def test_a_state_that_knows_no_time_of_the_last_telling_goes_on_from_the_opening() -> None:
+    low, high = above("1"), above("2")
+    hand = Hand([low, high])
+    kept = Kept()
+    hand.ask(low, 0, "0.5")
+    hand.ask(high, 1, "0.4", later_ms=100)
+    hand.ask(high, 1, "0.3", later_ms=100)
+    kept.commit(hand.engine, adopted=True)
+    (name,) = [one for one in kept.fields if one.startswith(b"o:")]
+    kept.fields[name] = orjson.dumps(
+        {key: value for key, value in orjson.loads(kept.fields[name]).items() if key != "told_ms"}
+    )
+    hand.engine = restored(LIMITS, kept.fields)
+    opened_ms = hand.found[0].id.ms
+    assert hand.gap(low, 0, later_ms=50, back_ms=150)[0].opportunity.doubted_since_ms is None
+    hand.engine = restored(LIMITS, kept.fields)
+    (closed,) = hand.gap(low, 0, back_ms=hand.ms - opened_ms + 2)
+    assert closed.opportunity.doubted_since_ms == opened_ms - 1
 
 
 def test_fields_are_always_all_and_in_order_and_come_back_the_same() -> None:
