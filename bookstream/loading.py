@@ -117,8 +117,12 @@ def _crossed(
 
     def side(field: str) -> str:
         one = facts[field]
-        given = values.get(field, one.default)
-        return f"{_name(one, origins.get(field, 'default'))} is {one.show(given)}"
+        shown = one.show(values.get(field, one.default))
+        if one.one_run and not one.metavar:
+            return one.flag if shown == "yes" else f"--no-{one.flag.removeprefix('--')}"
+        if one.one_run and not shown:
+            return f"no {one.flag}"
+        return f"{_name(one, origins.get(field, 'default'))} is {shown or 'empty'}"
 
     return (
         f"{side(crossed.field)} and {side(crossed.other)}: "

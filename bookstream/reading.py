@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from bookstream.running import run_body
 from marketdata.errors import BookstreamError, SettingsError
 from marketdata.groups import Group
-from marketdata.groups.attempts import Handler
+from marketdata.groups.handlers import Handler, checked_handler
 from marketdata.groups.serving import serve
 from marketdata.settings import RedisSettings
 
@@ -38,8 +38,8 @@ def run_group(
         once: end when all that is there was handled.
 
     Raises:
-        SystemExit: with the signal's code; with 2 and one line on stderr where a name or setting cannot be used, with 1
-            where Redis cannot. `Group` raises errors instead.
+        SystemExit: with the signal's code; with 2 and one line on stderr where a name, handler or setting cannot be
+            used, with 1 where Redis cannot. `Group` raises errors instead.
     """
     try:
         code = _run(name, handler, redis_url, key_prefix, member, once=once)
@@ -59,6 +59,7 @@ def _run(
     *,
     once: bool,
 ) -> int:
+    checked_handler(handler)
     given: dict[str, Any] = {"redis_url": redis_url, "key_prefix": key_prefix}
     try:
         settings = RedisSettings(**{field: value for field, value in given.items() if value is not None})

@@ -1,10 +1,17 @@
-"""Text of strangers, made fit for a terminal, and time spans in few characters (pure)."""
+"""Text of strangers, made fit for a terminal, and times in few characters (pure)."""
+
+from datetime import UTC, datetime
 
 
 def shown(text: str, width: int) -> str:
     """At most `width` characters, all printable: nothing in a question may move the cursor."""
     plain = "".join(letter if letter.isprintable() else " " for letter in text)
     return plain if len(plain) <= width else plain[: max(width - 1, 0)] + "…"
+
+
+def escaped(text: str) -> str:
+    """All of it on one line: what would move the cursor is written as in Python, a line break as "\\n"."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def age(seconds: float) -> str:
@@ -17,3 +24,8 @@ def age(seconds: float) -> str:
         if seconds < limit:
             return f"{seconds / size:.0f}{unit}"
     return f"{seconds / 86_400:.0f}d"
+
+
+def utc(ms: int) -> str:
+    """Unix milliseconds as "2026-01-31 12:00:05Z"."""
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%d %H:%M:%S}Z"

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 from redis.exceptions import WatchError
 
-from marketdata.errors import CatalogError, ContractError
+from marketdata.errors import BookstreamError, CatalogError, ContractError, PartitionsError
 from marketdata.keys import CONTRACT_VERSION, Keys
 from marketdata.market import FIGURES, Market
 
@@ -66,16 +66,17 @@ class Catalog:
         """Enters contract version and partition count, or compares them with what is there.
 
         Raises:
-            ContractError: this Redis was set up with others; nothing was changed.
+            ContractError: this Redis was set up with another version; nothing was changed.
+            PartitionsError: it was set up with another number of partitions; nothing was changed.
         """
-        await self._agree(self._keys.contract_version, CONTRACT_VERSION, "contract version")
-        await self._agree(self._keys.contract_partitions, partitions, "PARTITIONS")
+        await self._agree(self._keys.contract_version, CONTRACT_VERSION, "contract version", ContractError)
+        await self._agree(self._keys.contract_partitions, partitions, "PARTITIONS", PartitionsError)
 
-    async def _agree(self, key: str, ours: int, name: str) -> None:
+    async def _agree(self, key: str, ours: int, name: str, refusal: type[BookstreamError]) -> None:
         await self._redis.set(key, ours, nx=True)
         theirs = _text(await self._redis.get(key))
         if theirs != str(ours):
-            raise ContractError(
+            raise refusal(
                 f"this Redis was set up with {name}={theirs[:20]}, this program has {ours}; "
                 "nothing was changed: use the same value, another KEY_PREFIX or another server"
             )

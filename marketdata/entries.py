@@ -19,7 +19,7 @@ COUNTED_KINDS: Final[frozenset[str]] = frozenset({"top", "trade", "tick"})
 GapCause = Literal["disconnect", "stale", "desync", "redis", "handover", "shutdown"]
 GAP_CAUSES: Final[frozenset[str]] = frozenset(get_args(GapCause))
 PLANNED_CAUSES: Final[frozenset[str]] = frozenset({"handover", "shutdown"})
-"""Causes that belong to ordinary life and are not counted as faults."""
+"""Causes that belong to ordinary life, unless a handover breaks off what no shutdown had ended: `Entry.is_ending`."""
 
 FIELDS: Final = (
     "kind",
@@ -147,6 +147,11 @@ class Entry:
     def gap_cause(self) -> str:
         """The cause of a gap; empty for other kinds."""
         return self.note.split(" ", 1)[0] if self.kind == "gap" else ""
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether its writer ended the stream in good order: what comes next may begin with a planned handover."""
+        return self.kind == "resolved" or self.gap_cause == "shutdown"
 
 
 def gap_note(cause: GapCause, start_us: int, worker: str) -> str:

@@ -2,6 +2,7 @@
 
     BookstreamError
     ├── SettingsError          a setting that cannot be used
+    │   ├── PartitionsError    a number of partitions that this Redis does not have
     │   ├── FaultError         a fault that the simulated venue cannot play
     │   └── WorkerTakenError   a worker whose name another one uses
     ├── VenueFormatError       the venue sent something that cannot be read
@@ -34,6 +35,10 @@ class BookstreamError(Exception):
 
 class SettingsError(BookstreamError):
     """A setting cannot be used; nothing was started."""
+
+
+class PartitionsError(SettingsError):
+    """This Redis has another number of partitions; use the same value, another KEY_PREFIX or another server."""
 
 
 class FaultError(SettingsError):
@@ -69,7 +74,7 @@ class EntryError(BookstreamError):
 
 
 class ContractError(BookstreamError):
-    """This Redis holds streams of another contract or partition count; use another KEY_PREFIX or server."""
+    """This Redis holds streams of another contract; use another KEY_PREFIX or server."""
 
 
 class RedisAwayError(BookstreamError):

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from marketdata.errors import SettingsError
 
 CONTRACT_VERSION = 1
+
+NAME_PATTERN: Final = r"^[A-Za-z0-9._-]{1,64}$"
+"""Names of groups and of their members: parts of keys, of shell commands and of client names."""
+
+NAME_ALLOWED: Final = "1 to 64 letters, digits, dots, dashes and underscores"
 
 
 @dataclass(frozen=True, slots=True)

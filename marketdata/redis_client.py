@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -16,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
 from marketdata.backoff import Backoff
-from marketdata.errors import RedisRefusedError
+from marketdata.errors import RedisAwayError, RedisRefusedError
 from marketdata.redis_target import RedisTarget
 from marketdata.tasks import end_tasks
 
@@ -27,6 +28,9 @@ connections that subscribed, and the client asks for no maintenance notification
 FIRST_DELAY_S: Final = 0.1
 LONGEST_DELAY_S: Final = 5.0
 LOG_EVERY_S: Final = 5.0
+GIVE_UP_S: Final = 30.0
+"""How long a command that ends by itself waits for Redis; one that runs until it is told to stop waits for ever."""
+
 LOADING_IS_NEWS_AFTER_S: Final = 1.0
 """Every start of a server that has data begins with loading it; only a long one is worth a line."""
 
@@ -75,6 +79,7 @@ async def wait_for_redis(
     target: RedisTarget,
     *,
     log: Callable[[str], None],
+    give_up_s: float | None = None,
     stop: asyncio.Event | None = None,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     rng: random.Random | None = None,
@@ -85,14 +90,18 @@ async def wait_for_redis(
     `log` gets a line at the first failure (of loading: once it takes a second), at most one every 5 s after it,
     and one when Redis answers again.
 
+    Args:
+        give_up_s: for so long; None: for ever.
+
     Returns:
         True when it answers, False when `stop` was set before.
 
     Raises:
+        RedisAwayError: it did not answer for `give_up_s`.
         RedisRefusedError: it answers, but refuses this client; waiting would not help.
     """
     waiting = asyncio.ensure_future(
-        _ping_until_answered(client, target, log, sleep, rng or random.Random(), clock)
+        _ping_until_answered(client, target, log, give_up_s, sleep, rng or random.Random(), clock)
     )
     stopping = asyncio.ensure_future(stop.wait()) if stop is not None else None
     tasks: set[asyncio.Future[Any]] = {waiting} if stopping is None else {waiting, stopping}
@@ -110,11 +119,13 @@ async def _ping_until_answered(
     client: redis.asyncio.Redis,
     target: RedisTarget,
     log: Callable[[str], None],
+    give_up_s: float | None,
     sleep: Callable[[float], Awaitable[object]],
     rng: random.Random,
     clock: Callable[[], float],
 ) -> None:
     began_s = clock()
+    how_long = "until it answers" if give_up_s is None else f"for {give_up_s:g} s"
     logged_s: float | None = None
     backoff = Backoff(FIRST_DELAY_S, LONGEST_DELAY_S, rng, least_s=0)
     while True:
@@ -125,8 +136,14 @@ async def _ping_until_answered(
             is_ordinary = why == _LOADING and clock() - began_s < LOADING_IS_NEWS_AFTER_S
             if not is_ordinary and (logged_s is None or clock() - logged_s >= LOG_EVERY_S):
                 logged_s = clock()
-                log(f"Redis at {target.masked} {why}; nothing is lost, it is tried again until it answers")
-            await sleep(backoff.next_delay_s())
+                log(f"Redis at {target.masked} {why}; it is tried again {how_long}")
+            if give_up_s is not None and clock() - began_s >= give_up_s:
+                raise RedisAwayError(
+                    f"Redis at {target.masked} {why}, for {give_up_s:g} s; nothing was changed: look at REDIS_URL,"
+                    " and whether the server runs"
+                ) from None
+            left_s = math.inf if give_up_s is None else began_s + give_up_s - clock()
+            await sleep(min(backoff.next_delay_s(), left_s))
         else:
             if logged_s is not None:
                 log(f"Redis at {target.masked} answers, after {clock() - began_s:.1f} s")

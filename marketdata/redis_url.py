@@ -16,11 +16,12 @@ import redis.asyncio
 
 from marketdata.embedded import EmbeddedServer
 from marketdata.errors import EmbeddedServerError
-from marketdata.redis_client import open_redis, open_redis_sync, wait_for_redis
+from marketdata.redis_client import GIVE_UP_S, open_redis, open_redis_sync, wait_for_redis
 from marketdata.redis_target import RedisTarget
 
 __all__ = [
     "DEFAULT_URL",
+    "GIVE_UP_S",
     "RedisSession",
     "RedisTarget",
     "open_redis",
@@ -72,14 +73,21 @@ class RedisSession:
 
 @asynccontextmanager
 async def redis_session(
-    url: str, *, client_name: str, log: Callable[[str], None], ensure_every_s: float = 2.0
+    url: str,
+    *,
+    client_name: str,
+    log: Callable[[str], None],
+    give_up_s: float | None = None,
+    ensure_every_s: float = 2.0,
 ) -> AsyncIterator[RedisSession]:
     """The one way to Redis for commands: checks `url`, starts an embedded server, waits for an answer.
 
     While the session is open, an embedded server that died together with its guard is started again within
-    `ensure_every_s` and a second. `log` gets one line for each thing that the user should know.
+    `ensure_every_s` and a second. `log` gets one line for each thing that the user should know. Commands that end
+    by themselves give `give_up_s`: so long Redis is waited for; None: for ever.
 
     Raises:
+        RedisAwayError: it did not answer for `give_up_s`.
         SettingsError: `url` is none of the allowed forms.
         EmbeddedServerError: the embedded server does not start.
         RedisRefusedError: Redis refuses this client.
@@ -94,7 +102,7 @@ async def redis_session(
             await stack.enter_async_context(_guarded(server, log, ensure_every_s))
         client = open_redis(target, client_name=client_name)
         stack.push_async_callback(client.aclose)
-        await wait_for_redis(client, target, log=log)
+        await wait_for_redis(client, target, log=log, give_up_s=give_up_s)
         yield RedisSession(target, client, server, client_name, stack)
 
 

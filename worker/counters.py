@@ -67,6 +67,8 @@ class Counters:
     """Entries that Redis refused with an error."""
     disowned: int = 0
     """Updates dropped because their partition had been lost to another worker."""
+    interrupted: int = 0
+    """Handover gaps in streams whose former writer had not ended them."""
     recorded: int = 0
     """Frames of the raw capture that were written."""
     recording_lost: int = 0
@@ -87,8 +89,9 @@ class Counters:
 
     @property
     def fault_gaps(self) -> int:
-        """Gaps that are no part of ordinary life: all but handover and shutdown."""
-        return sum(count for cause, count in self.gaps.items() if cause not in PLANNED_CAUSES)
+        """Gaps that are no part of ordinary life: all but shutdowns, and handovers that interrupted nothing."""
+        faults = sum(count for cause, count in self.gaps.items() if cause not in PLANNED_CAUSES)
+        return faults + self.interrupted
 
     def seen(self, name: str) -> None:
         self.events[name] += 1

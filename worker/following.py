@@ -21,7 +21,7 @@ from worker.publisher import Publisher
 from worker.sharding import rebalance
 from worker.shards import Shards
 from worker.streams import MarketStream, Update
-from worker.takeover import Tail, ended, fence, handover, read_tails
+from worker.takeover import Tail, ended, fence, handover, interrupts, read_tails
 
 RETIRED_FOR_US: Final = 60_000_000
 """For so long a stream that was let go is remembered: its last entries may still be on their way."""
@@ -108,8 +108,8 @@ class Following:
         fresh = [market for market in wanted if market.condition_id not in self._retired]
         tails = await read_tails(self._client, self._keys, fresh)
         # Taken out only now: if Redis goes away, what was written of them must stay known.
-        again = [Tail(stream, None) for m in wanted if (stream := self._retired.pop(m.condition_id, None))]
-        return [*tails, *again]
+        again = [self._retired.pop(m.condition_id) for m in wanted if m.condition_id in self._retired]
+        return [*tails, *(Tail(stream, None, ours=True) for stream in again)]
 
     def _begin(self, tails: Iterable[Tail]) -> None:
         # A partition may have been lost while the tails were read.
@@ -119,6 +119,12 @@ class Following:
         ]
         self._ids.raise_above(max((tail.stream.last_id.ms for tail in begun), default=0))
         at_us = now_us()
+        broken_off = sum(map(interrupts, begun))
+        if broken_off:
+            self._counters.interrupted += broken_off
+            self._log.warning(
+                f"{broken_off} streams had lost their writer; what the venue sent since their last entries is missing"
+            )
         for tail in begun:
             stream = tail.stream
             self.streams[stream.condition_id] = stream

@@ -7,6 +7,7 @@ writer goes on from the counters found there.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from redis.exceptions import RedisError
 from marketdata.clock import now_ms
 from marketdata.entries import EntryId
 from marketdata.logs import get_logger
+from worker.laggards import Behind, Laggards
 
 SWEEP_EVERY_S: Final = 60.0
 STREAMS_A_ROUND: Final = 200
@@ -39,11 +41,14 @@ class Retention:
         *,
         maxlen: int,
         max_age_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._keys = keys
         self._maxlen = maxlen
         self._max_age_s = max_age_s
+        self._clock = clock
+        self._laggards = Laggards(maxlen)
         self._log = get_logger("retention")
 
     def worst_case_bytes(self, streams: int) -> int:
@@ -68,9 +73,10 @@ class Retention:
         keys = list(self._keys())
         oldest = EntryId(now_ms() - int(self._max_age_s * 1000), 0)
         gone = 0
+        behind: dict[str, Behind] = {}
         for start in range(0, len(keys), STREAMS_A_ROUND):
             chunk = keys[start : start + STREAMS_A_ROUND]
-            await self._warn(chunk)
+            await self._look_behind(chunk, behind)
             ends = await self._ends(chunk)
             pipe = self._client.pipeline(transaction=False)
             for key, end in zip(chunk, ends, strict=True):
@@ -82,6 +88,8 @@ class Retention:
                 else:
                     # One key that cannot be trimmed must not let all others grow.
                     self._log.warning(f"a stream was not trimmed, next try in a minute: {str(reply)[:200]}")
+        for line in self._laggards.look(behind, self._clock()):
+            self._log.warning(line)
         return gone
 
     async def _ends(self, keys: list[str]) -> list[EntryId]:
@@ -91,20 +99,20 @@ class Retention:
             pipe.xrevrange(key, count=END_KEPT)
         return [_end(rows) for rows in await pipe.execute(raise_on_error=False)]
 
-    async def _warn(self, keys: list[str]) -> None:
+    async def _look_behind(self, keys: list[str], behind: dict[str, Behind]) -> None:
+        """Adds the groups that a trim may soon pass."""
         pipe = self._client.pipeline(transaction=False)
         for key in keys:
             pipe.xinfo_groups(key)
-        for key, groups in zip(keys, await pipe.execute(raise_on_error=False), strict=True):
+        for groups in await pipe.execute(raise_on_error=False):
             if isinstance(groups, Exception):
                 continue
             for group in groups:
                 lag = group.get("lag")
                 if lag is not None and lag >= WARN_AT * self._maxlen:
                     name = group["name"].decode(errors="replace")
-                    self._log.warning(
-                        f"group {name} is {lag} entries behind in {key}; beyond {self._maxlen} it loses entries"
-                    )
+                    streams, most = behind.get(name, Behind(0, 0))
+                    behind[name] = Behind(streams + 1, max(most, lag))
 
 
 def _end(rows: Any) -> EntryId:

@@ -40,10 +40,16 @@ LOOK_BACK: Final = (20, 500, 20_000)
 
 
 class Tail(NamedTuple):
-    """The end of a stream. `last` is its newest entry, if it has one that can be read."""
+    """The end of a stream.
+
+    Attributes:
+        last: its newest entry, if it has one that can be read.
+        ours: this worker wrote it until it let it go, in good order.
+    """
 
     stream: MarketStream
     last: Entry | None
+    ours: bool = False
 
 
 async def read_tails(client: redis.asyncio.Redis, keys: Keys, markets: Iterable[Market]) -> list[Tail]:
@@ -150,4 +156,9 @@ def handover(tail: Tail, worker_id: str, at_us: int) -> Update:
 
 def ended(tail: Tail) -> bool:
     """Whether the stream's last word is that nothing more is to be expected."""
-    return tail.last is not None and (tail.last.kind == "resolved" or tail.last.gap_cause == "shutdown")
+    return tail.last is not None and tail.last.is_ending
+
+
+def interrupts(tail: Tail) -> bool:
+    """Whether its handover gap is a fault: the former writer left the stream without a word."""
+    return tail.stream.exists and not (tail.ours or ended(tail))

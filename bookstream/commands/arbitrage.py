@@ -11,7 +11,9 @@ from consumers.arbitrage.settings import ArbitrageSettings
 
 def main(argv: Sequence[str]) -> int:
     """Finds opportunities until it is told to stop, or sums them up; returns the exit code."""
-    return run_command("arbitrage", ArbitrageSettings, argv, _body, stops_itself=True)
+    return run_command(
+        "arbitrage", ArbitrageSettings, argv, _body, stops_itself=lambda given: not given.report
+    )
 
 
 async def _body(settings: ArbitrageSettings, stop: asyncio.Event) -> int:

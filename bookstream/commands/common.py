@@ -21,9 +21,12 @@ def run_command(
     argv: Sequence[str],
     body: Callable[[S, asyncio.Event], Awaitable[int]],
     *,
-    stops_itself: bool,
+    stops_itself: Callable[[S], bool] | bool,
 ) -> int:
     """Reads the settings, sets up the logs and runs the body; returns the exit code.
+
+    Args:
+        stops_itself: whether the body heeds its event, where that depends on the settings told by them; see `run_body`.
 
     Raises:
         SettingsError: a setting is wrong; nothing was started.
@@ -34,4 +37,5 @@ def run_command(
         print(f"{prog}: warning: {warning}", file=sys.stderr)
     settings = loaded.settings
     configure_logs(settings.log_level, settings.log_format)
-    return run_body(lambda stop: body(settings, stop), stops_itself=stops_itself)
+    heeds = stops_itself(settings) if callable(stops_itself) else stops_itself
+    return run_body(lambda stop: body(settings, stop), stops_itself=heeds)

@@ -59,11 +59,12 @@ class Totals:
 
     @property
     def gaps_by_cause(self) -> Mapping[str, int]:
-        """Gaps of all workers but those that belong to ordinary life, handover and shutdown."""
+        """Gaps of all workers but those that belong to ordinary life: of handovers, those that interrupted a stream."""
         causes: Counter[str] = Counter()
         for word in self.words.values():
-            causes.update(word.gaps_by_cause)
-        return {cause: count for cause, count in sorted(causes.items()) if cause not in PLANNED_CAUSES}
+            faults = {cause: n for cause, n in word.gaps_by_cause.items() if cause not in PLANNED_CAUSES}
+            causes.update({"handover": word.count("interrupted")} | faults)
+        return {cause: count for cause, count in sorted(causes.items()) if count}
 
     def faults(self, report: Report | None) -> list[str]:
         """Why the run was not as it should be; empty if it was.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from rich.console import Console
 from rich.text import Text
 
+from consumers.arbitrage.hearing import NEVER, Hearing, last_word
 from consumers.arbitrage.opportunity import Opportunity, fields_as_text, hundredths
 from consumers.arbitrage.settings import OpportunitiesSettings
 from consumers.merged import RangeReader, Read, chunk_for, fetch_ranges, merged
@@ -26,16 +28,17 @@ from marketdata.catalog import Catalog
 from marketdata.clock import now_ms
 from marketdata.decimals import from_micros
 from marketdata.entries import EntryId
-from marketdata.errors import RedisRefusedError
+from marketdata.errors import RedisAwayError, RedisRefusedError
 from marketdata.keys import Keys
 from marketdata.market import Market
 from marketdata.partitions import MAX_PARTITIONS
-from marketdata.redis_url import redis_session, wait_for_redis
+from marketdata.redis_url import GIVE_UP_S, redis_session, wait_for_redis
 from marketdata.times import parse_when
 
 LOOK_EVERY_S: Final = 0.1
 """How often --follow asks what is new: one call for all partitions."""
 
+LISTEN_EVERY_S: Final = 1.0
 _A_CALL: Final = 500
 _STYLES: Final = {"open": "bold green", "update": "green", "close": "dim"}
 _LEG_NAME: Final = 36
@@ -49,15 +52,20 @@ async def run(settings: OpportunitiesSettings) -> int:
     Raises:
         SettingsError: a time that cannot be used.
         ContractError: this Redis holds streams of another contract.
+        RedisAwayError: without --follow: Redis stayed away.
         RedisRefusedError: Redis refuses a command.
         BrokenPipeError: nobody reads the output any more.
     """
     now = now_ms()
     first = parse_when(settings.from_, now) if settings.from_ else None
     last = parse_when(settings.to, now) if settings.to else None
-    async with redis_session(settings.redis_url, client_name="bookstream-opportunities", log=_say) as session:
+    give_up_s = None if settings.follow else GIVE_UP_S
+    async with redis_session(
+        settings.redis_url, client_name="bookstream-opportunities", log=_say, give_up_s=give_up_s
+    ) as session:
         keys = Keys(settings.key_prefix)
         printer = Printer(settings)
+        hearing = Hearing(session.client, keys, _say)
         position = Position(keys, first if first or not settings.follow else EntryId(now, 0))
         while True:
             try:
@@ -68,15 +76,19 @@ async def run(settings: OpportunitiesSettings) -> int:
                         if printer.is_done():
                             break
                         printer.take(read)
-                    if not printer.seen:
-                        _say("no opportunity was found there; bookstream arbitrage looks for them")
+                    silent = await last_word(session.client, keys, now_ms())
+                    if not printer.seen and silent != NEVER:
+                        _say("no opportunity was found there")
+                    if silent:
+                        _say(silent)
                     return 0
-                await _follow(session.client, keys, position, printer, last)
+                await _follow(session.client, keys, position, printer, last, hearing)
                 return 0
             except (RedisConnectionError, RedisTimeoutError) as error:
                 if not settings.follow:
-                    raise RedisRefusedError(f"Redis went away ({error}); start it again") from None
+                    raise RedisAwayError(f"Redis went away ({error}); start it again") from None
                 await wait_for_redis(session.client, session.target, log=_say)
+                hearing.was_deaf(time.monotonic())
             except RedisError as error:
                 raise RedisRefusedError(f"Redis refuses to be read ({error}); nothing was changed") from None
             finally:
@@ -120,9 +132,18 @@ def before(at: EntryId) -> str:
 
 
 async def _follow(
-    client: Redis, keys: Keys, position: Position, printer: Printer, last: EntryId | None
+    client: Redis,
+    keys: Keys,
+    position: Position,
+    printer: Printer,
+    last: EntryId | None,
+    hearing: Hearing,
 ) -> None:
+    listen_at_s = time.monotonic()
     while not printer.is_done():
+        if (now_s := time.monotonic()) >= listen_at_s:
+            await hearing.look(now_s)
+            listen_at_s = now_s + LISTEN_EVERY_S
         replies: Any = await client.xread(position.read, count=_A_CALL)  # type: ignore[arg-type]
         rows = [
             Read(EntryId.parse(raw), key.decode(), fields, False)
@@ -242,4 +263,6 @@ def as_json(read: Read) -> dict[str, Any]:
 
 
 def _say(line: str) -> None:
+    # Behind what was found, also where both go to one place.
+    sys.stdout.flush()
     print(f"bookstream opportunities: {line}", file=sys.stderr, flush=True)

@@ -15,17 +15,19 @@ from rich.table import Table
 
 from consumers.arbitrage.claims import Claims, Verdict
 from consumers.arbitrage.feed import gap_start_ms
+from consumers.arbitrage.hearing import last_word
 from consumers.arbitrage.opportunity import Opportunity
 from consumers.arbitrage.settings import ArbitrageSettings
 from consumers.arbitrage.summary import Summary
 from consumers.merged import RangeReader, chunk_for, fetch_ranges, in_parts, merged
 from consumers.streams import check_version
 from consumers.text import age
+from marketdata.clock import now_ms
 from marketdata.entries import Entry, EntryId
 from marketdata.errors import RedisAwayError
 from marketdata.keys import Keys
 from marketdata.partitions import MAX_PARTITIONS
-from marketdata.redis_url import redis_session
+from marketdata.redis_url import GIVE_UP_S, redis_session
 
 
 async def report(settings: ArbitrageSettings) -> int:
@@ -38,11 +40,14 @@ async def report(settings: ArbitrageSettings) -> int:
     """
     summary, verdict = Summary(), Verdict()
     keys = Keys(settings.key_prefix)
-    async with redis_session(settings.redis_url, client_name="bookstream-arbitrage", log=_say) as session:
+    async with redis_session(
+        settings.redis_url, client_name="bookstream-arbitrage", log=_say, give_up_s=GIVE_UP_S
+    ) as session:
         try:
             await check_version(session.client, keys)
             for partition in range(MAX_PARTITIONS):
                 await _sum_up(session.client, keys, partition, summary, verdict)
+            silent = await last_word(session.client, keys, now_ms())
         except RedisError as error:
             raise RedisAwayError(f"Redis went away ({error}); nothing was changed; start it again") from None
     told = summary.to_dict() | verdict.to_dict()
@@ -50,6 +55,8 @@ async def report(settings: ArbitrageSettings) -> int:
         sys.stdout.write(orjson.dumps(told).decode() + "\n")
     else:
         _print(told)
+    if silent:
+        _say(silent)
     return 0
 
 
@@ -138,4 +145,6 @@ def _print(told: Mapping[str, Any]) -> None:
 
 
 def _say(line: str) -> None:
+    # Behind the report, also where both go to one place.
+    sys.stdout.flush()
     print(f"bookstream arbitrage: {line}", file=sys.stderr)

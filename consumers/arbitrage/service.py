@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from consumers.arbitrage.partition import PartitionEngine, written_by
 from consumers.arbitrage.report import report
-from consumers.arbitrage.settings import ArbitrageSettings
+from consumers.arbitrage.settings import PROGRAM, ArbitrageSettings
 from consumers.arbitrage.tally import Tally
 from consumers.catalog.overrides import Overrides, read_overrides
 from consumers.replay.patience import Patience
@@ -20,14 +20,14 @@ from marketdata.groups import BatchHandler, Group, Partition, Role
 from marketdata.groups.serving import serve
 from marketdata.partitions import MAX_PARTITIONS
 
-PROGRAM: Final = "bookstream arbitrage"
-
 ALLOCATIONS_A_COLLECTION: Final = 200_000
 """Entries at hand are hundreds of thousands of small objects without rings; looking for some every 700 cost a fifth."""
 
 
 async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
     """Finds opportunities until `stop` is set or, with --once, all that is there was handled; returns 0.
+
+    With --report `stop` means nothing: the report ends by itself, or is cancelled.
 
     Raises:
         SettingsError: a name or a file of corrections that cannot be used, engines of another group write here,

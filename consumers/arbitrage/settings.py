@@ -10,13 +10,16 @@ from pydantic import model_validator
 from consumers.arbitrage.evaluate import Limits
 from consumers.catalog.settings import OverridesSettings
 from marketdata.decimals import from_micros
+from marketdata.keys import NAME_ALLOWED, NAME_PATTERN
 from marketdata.settings import CrossedError, RedisSettings, argument, setting
 from marketdata.times import WAYS_TO_SAY_WHEN
 from marketdata.when import When
 
 GROUP: Final = "arbitrage"
+PROGRAM: Final = "bookstream arbitrage"
+"""Whom the engine's group belongs to, see `marketdata.groups.role`."""
+
 _ARBITRAGE: Final = "Arbitrage"
-_NAMES: Final = "1 to 64 letters, digits, dots, dashes and underscores"
 
 
 class ArbitrageLimits(OverridesSettings):
@@ -87,16 +90,16 @@ class ArbitrageSettings(ArbitrageLimits):
     group: str = argument(
         GROUP,
         "The group; its members share the partitions.",
-        allowed=_NAMES,
+        allowed=NAME_ALLOWED,
         metavar="NAME",
-        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        pattern=NAME_PATTERN,
     )
     member: str = argument(
         "",
         "This member's name; one that comes back under its name has its partitions at once.",
-        allowed=f"{_NAMES}; empty: one that nobody else has",
+        allowed=f"{NAME_ALLOWED}; empty: one that nobody else has",
         metavar="NAME",
-        pattern=r"^[A-Za-z0-9._-]{0,64}$",
+        pattern=f"{NAME_PATTERN}|^$",
     )
     once: bool = argument(False, "Stop when everything that is there was handled: for backtests.")
     report: bool = argument(

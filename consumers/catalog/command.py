@@ -19,7 +19,7 @@ from consumers.text import shown
 from marketdata.catalog import Catalog
 from marketdata.errors import RedisAwayError, SettingsError
 from marketdata.keys import Keys
-from marketdata.redis_url import redis_session
+from marketdata.redis_url import GIVE_UP_S, redis_session
 
 _QUESTION = 60
 _WHY = 160
@@ -35,7 +35,9 @@ async def run(settings: CatalogSettings) -> int:
     """
     overrides = read_overrides(settings.catalog_overrides)
     keys = Keys(settings.key_prefix)
-    async with redis_session(settings.redis_url, client_name="bookstream-catalog", log=_say) as session:
+    async with redis_session(
+        settings.redis_url, client_name="bookstream-catalog", log=_say, give_up_s=GIVE_UP_S
+    ) as session:
         try:
             await check_version(session.client, keys)
             snapshot = await Catalog(session.client, keys).snapshot()

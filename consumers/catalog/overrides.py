@@ -18,7 +18,6 @@ TOML, or the same in JSON. A correction holds for readers of the catalog only: w
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from typing import Annotated, Final, Literal
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from consumers.catalog.complaints import complaint, parse
 from marketdata.decimals import to_micros
 from marketdata.errors import DecimalError, SettingsError
 from marketdata.market import Market
@@ -39,7 +39,7 @@ def _strike(text: str) -> str:
         if text:
             to_micros(text)
     except DecimalError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(f'a strike is a decimal number in quotes, as "64000.5" ({error})') from None
     return text
 
 
@@ -100,6 +100,13 @@ class _File(BaseModel):
 
     markets: dict[str, MarketOverride] = {}
     events: dict[str, EventOverride] = {}
+
+
+_KNOWN: Final = {
+    "": tuple(_File.model_fields),
+    "markets": tuple(MarketOverride.model_fields),
+    "events": tuple(EventOverride.model_fields),
+}
 
 
 class Overrides:
@@ -169,17 +176,13 @@ def read_overrides(path: str) -> Overrides:
             raise SettingsError(
                 f"CATALOG_OVERRIDES: {path} is larger than {MOST_BYTES} bytes; nothing of it is used"
             )
-        text = data.decode()
-        rows = orjson.loads(text) if text.lstrip()[:1] == "{" else tomllib.loads(text)
-        given = _File.model_validate(rows)
+        given = _File.model_validate(parse(path, data.decode()))
     except OSError as error:
         raise SettingsError(f"CATALOG_OVERRIDES: {path} cannot be read ({error.strerror})") from None
-    except (UnicodeDecodeError, orjson.JSONDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"CATALOG_OVERRIDES: {path} is neither TOML nor JSON ({error})") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"CATALOG_OVERRIDES: {path} is no UTF-8 text; nothing of it is used") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part)[:80] for part in first["loc"])
         raise SettingsError(
-            f"CATALOG_OVERRIDES: {path}, {where or 'as a whole'}: {first['msg']}; nothing of it is used"
+            f"CATALOG_OVERRIDES: {path}: {complaint(error, _KNOWN)}; nothing of it is used"
         ) from None
     return Overrides(given.markets, given.events)

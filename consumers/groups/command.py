@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractAsyncContextManager
 from typing import Final, Literal
 
 from redis.asyncio import Redis
@@ -13,17 +14,20 @@ from rich.console import Console
 from rich.table import Table
 
 from consumers.groups.facts import GroupFacts, group_facts
-from consumers.groups.settings import DeadLettersSettings, GroupsSettings
+from consumers.groups.letters import LETTERS, letter_lines
+from consumers.groups.removal import remove_group
+from consumers.groups.settings import DeadLettersSettings, GroupsSettings, RemovalSettings
 from consumers.streams import check_version
 from consumers.text import age, shown
 from marketdata.clock import now_ms
 from marketdata.errors import GroupError, RedisAwayError, RedisRefusedError
-from marketdata.groups.dead import dead_letters, drop, requeue
+from marketdata.groups.dead import drop, requeue
 from marketdata.keys import Keys
-from marketdata.redis_url import redis_session
+from marketdata.redis_url import GIVE_UP_S, RedisSession, redis_session
+from marketdata.settings import RedisSettings
 
-_LETTERS: Final = 20
-_REASON: Final = 60
+_PIPED_WIDTH: Final = 200
+"""No figure is cut for a reader that has no width."""
 
 
 async def run(settings: GroupsSettings) -> int:
@@ -33,7 +37,7 @@ async def run(settings: GroupsSettings) -> int:
         GroupError: the group named is none.
         ContractError, RedisAwayError, RedisRefusedError: Redis cannot be used.
     """
-    async with redis_session(settings.redis_url, client_name="bookstream-groups", log=_say) as session:
+    async with _opened(settings) as session:
         keys = Keys(settings.key_prefix)
         try:
             await check_version(session.client, keys)
@@ -45,7 +49,8 @@ async def run(settings: GroupsSettings) -> int:
                     print(facts.to_json())
                 return 0
             # What is shown was written by others: none of it is markup.
-            console = Console(highlight=False, markup=False, emoji=False)
+            width = None if sys.stdout.isatty() else _PIPED_WIDTH
+            console = Console(highlight=False, markup=False, emoji=False, width=width)
             if not found:
                 _say("no group reads these streams")
                 return 0
@@ -66,7 +71,7 @@ async def run_dead_letters(settings: DeadLettersSettings, action: Literal["reque
         GroupError: the group named is none.
         RedisAwayError, RedisRefusedError: Redis cannot be used.
     """
-    async with redis_session(settings.redis_url, client_name="bookstream-groups", log=_say) as session:
+    async with _opened(settings) as session:
         do = requeue if action == "requeue" else drop
         keys = Keys(settings.key_prefix)
         try:
@@ -79,8 +84,46 @@ async def run_dead_letters(settings: DeadLettersSettings, action: Literal["reque
     if not known:
         raise GroupError(f"no group named {settings.group!r} reads these streams")
     done = "handed back to" if action == "requeue" else "removed from"
-    print(f"{count} dead letter{'' if count == 1 else 's'} {done} group {settings.group}")
+    print(f"{_counted(count, 'dead letter')} {done} group {settings.group}")
     return 1 if settings.id_ is not None and not count else 0
+
+
+async def run_removal(settings: RemovalSettings) -> int:
+    """Takes a group away; returns 0.
+
+    Raises:
+        GroupError: the group named is none, or somebody reads it.
+        RedisAwayError, RedisRefusedError: Redis cannot be used.
+    """
+    name = settings.group
+    async with _opened(settings) as session:
+        keys = Keys(settings.key_prefix)
+        try:
+            await check_version(session.client, keys)
+            removed = await remove_group(session.client, keys, name, dead_letters=settings.dead_letters)
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            raise RedisAwayError(f"Redis went away ({error}); what was done is done, try again") from None
+        except RedisError as error:
+            raise RedisRefusedError(f"Redis refuses a command ({error}); try again") from None
+    if not removed.known:
+        raise GroupError(f"no group named {name!r} reads these streams")
+    letters = ""
+    if removed.letters and settings.dead_letters:
+        letters = f", with {_counted(removed.letters, 'dead letter')}"
+    elif removed.letters:
+        letters = (
+            f"; {_counted(removed.letters, 'dead letter')} stay: bookstream groups drop {name} removes them"
+        )
+    print(f"group {name} is removed from {_counted(removed.streams, 'stream')}{letters}")
+    return 0
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _opened(settings: RedisSettings) -> AbstractAsyncContextManager[RedisSession]:
+    return redis_session(settings.redis_url, client_name="bookstream-groups", log=_say, give_up_s=GIVE_UP_S)
 
 
 def _overview(found: list[GroupFacts]) -> Table:
@@ -117,20 +160,11 @@ async def _more(console: Console, client: Redis, keys: Keys, facts: GroupFacts) 
         console.print(table)
     if not facts.dead:
         return
-    letters = Table(box=None, pad_edge=False)
-    for column in ("dead letter", "entry", "stream", "calls", "reason"):
-        letters.add_column(column, no_wrap=column != "reason")
-    count = 0
-    async for letter_id, letter in dead_letters(client, keys, facts.name):
-        count += 1
-        if count > _LETTERS:
-            break
-        reason = shown(letter.reason, _REASON)
-        letters.add_row(letter_id, str(letter.id), shown(letter.stream, 28), str(letter.attempts), reason)
     console.print()
-    console.print(letters)
-    if facts.dead > _LETTERS:
-        console.print(f"and {facts.dead - _LETTERS} more: XRANGE {keys.dead(facts.name)} - +")
+    for line in await letter_lines(client, keys, facts.name):
+        console.print(line, soft_wrap=True)
+    if facts.dead > LETTERS:
+        console.print(f"and {facts.dead - LETTERS} more: XRANGE {keys.dead(facts.name)} - +")
 
 
 def _written(write_ms: dict[str, float]) -> str:

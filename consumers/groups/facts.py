@@ -46,7 +46,7 @@ async def group_facts(client: Redis, keys: Keys, only: str | None) -> list[Group
     listed: Any = await client.zrange(keys.groups, 0, -1)
     names = {*standings, *(one.decode(errors="replace") for one in listed)}
     found = []
-    for name in sorted(names if only is None else names & {only}):
+    for name in sorted(names if only is None else {only}):
         places = standings.get(name, {})
         one = GroupFacts(
             name,
@@ -56,7 +56,7 @@ async def group_facts(client: Redis, keys: Keys, only: str | None) -> list[Group
             sum(place.pending for place in places.values()),
             await client.xlen(keys.dead(name)),
         )
-        # A name stays listed where a member has looked, and found nothing to read.
+        # A name stays listed where a member has looked, and found nothing to read; dead letters can outlive a group.
         if one.members or one.streams or one.dead:
             found.append(one)
     return found

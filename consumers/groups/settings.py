@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+from marketdata.keys import NAME_ALLOWED, NAME_PATTERN
 from marketdata.settings import RedisSettings, argument
-
-_NAME = r"^[^\s{}]{1,100}$"
-_ALLOWED = "the name of a group: up to 100 characters, no spaces or braces"
 
 
 class GroupsSettings(RedisSettings):
     """Shows the groups that read the streams: members, partitions, lag, pending entries, dead letters.
 
     bookstream groups [GROUP] tells more of one group; bookstream groups requeue GROUP [--id ID] hands dead
-    letters back to it; bookstream groups drop GROUP [--id ID] removes them.
+    letters back to it; bookstream groups drop GROUP [--id ID] removes them; bookstream groups remove GROUP takes
+    a group away that nobody reads any more.
     """
 
     group: str | None = argument(
         None,
         "Only this group, with its members and dead letters.",
-        allowed=_ALLOWED,
+        allowed=NAME_ALLOWED,
         metavar="GROUP",
-        pattern=_NAME,
+        pattern=NAME_PATTERN,
     )
     json_: bool = argument(False, "One JSON object a group.")
 
@@ -28,7 +27,9 @@ class GroupsSettings(RedisSettings):
 class DeadLettersSettings(RedisSettings):
     """Hands the dead letters of a group back to it (requeue), or removes them for good (drop)."""
 
-    group: str = argument(..., "Whose dead letters.", allowed=_ALLOWED, metavar="GROUP", pattern=_NAME)
+    group: str = argument(
+        ..., "Whose dead letters.", allowed=NAME_ALLOWED, metavar="GROUP", pattern=NAME_PATTERN
+    )
     id_: str | None = argument(
         None,
         "Only this one; without it, all.",
@@ -36,3 +37,10 @@ class DeadLettersSettings(RedisSettings):
         metavar="ID",
         pattern=r"^\d+-\d+$",
     )
+
+
+class RemovalSettings(RedisSettings):
+    """Takes a group away that nobody reads any more: from all streams, with its leases and its role."""
+
+    group: str = argument(..., "Which one.", allowed=NAME_ALLOWED, metavar="GROUP", pattern=NAME_PATTERN)
+    dead_letters: bool = argument(False, "Its dead letters, too; without this they stay, and can be dropped.")

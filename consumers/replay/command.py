@@ -26,7 +26,7 @@ from marketdata.clock import now_ms
 from marketdata.errors import RedisRefusedError, ReplayError
 from marketdata.groups.role import check_any_reader
 from marketdata.keys import Keys
-from marketdata.redis_url import RedisSession, redis_session
+from marketdata.redis_url import GIVE_UP_S, RedisSession, redis_session
 
 BATCH: Final = 500
 _MARK_WITHIN_S: Final = 2.0
@@ -46,7 +46,9 @@ async def run(settings: ReplaySettings) -> int:
         BrokenPipeError: nobody reads the output any more.
     """
     first, last = range_of(settings, now_ms())
-    async with redis_session(settings.redis_url, client_name="bookstream-replay", log=_say) as session:
+    async with redis_session(
+        settings.redis_url, client_name="bookstream-replay", log=_say, give_up_s=GIVE_UP_S
+    ) as session:
         try:
             patience = Patience(session, log=_say)
             keys = Keys(settings.key_prefix)

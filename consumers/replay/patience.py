@@ -10,9 +10,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from marketdata.errors import RedisAwayError
-from marketdata.redis_url import RedisSession, wait_for_redis
+from marketdata.redis_url import GIVE_UP_S, RedisSession, wait_for_redis
 
-GIVE_UP_S: Final = 30.0
 _PAUSE_S: Final = 0.2
 
 T = TypeVar("T")

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from marketdata.keys import NAME_ALLOWED, NAME_PATTERN
 from marketdata.settings import CrossedError, RedisSettings, argument
 from marketdata.times import WAYS_TO_SAY_WHEN
 from marketdata.when import When
@@ -50,10 +51,9 @@ class ReplaySettings(RedisSettings):
     group: str | None = argument(
         None,
         "Read as the one member of this consumer group: a replay that was ended goes on where it was.",
-        allowed="a name without spaces, at most 100 characters",
+        allowed=NAME_ALLOWED,
         metavar="NAME",
-        pattern=r"^\S+$",
-        max_length=100,
+        pattern=NAME_PATTERN,
     )
     read_size: int | None = argument(
         None, "Entries to read of each stream at once; without it, fewer the more streams there are.", ge=2

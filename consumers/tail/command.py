@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
@@ -13,6 +14,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from consumers.streams import check_version
+from consumers.tail.clocks import Clocks
 from consumers.tail.member import run_as_member
 from consumers.tail.output import Output
 from consumers.tail.reader import TailReader
@@ -22,7 +24,7 @@ from marketdata.errors import RedisRefusedError
 from marketdata.keys import Keys
 from marketdata.partitions import MAX_PARTITIONS
 from marketdata.redis_target import mask
-from marketdata.redis_url import DEFAULT_URL, RedisSession, redis_session, wait_for_redis
+from marketdata.redis_url import DEFAULT_URL, GIVE_UP_S, RedisSession, redis_session, wait_for_redis
 from marketdata.times import parse_when
 
 LOOK_EVERY_S: Final = 1.0
@@ -38,6 +40,7 @@ async def run(settings: TailSettings) -> int:
     Raises:
         SettingsError: a market or a time that cannot be used.
         ContractError: this Redis holds streams of another contract.
+        RedisAwayError: without --follow: Redis stayed away.
         RedisRefusedError: Redis refuses a command.
         BrokenPipeError: nobody reads the output any more.
     """
@@ -46,10 +49,14 @@ async def run(settings: TailSettings) -> int:
         return 0
     first = parse_when(settings.from_, now_ms()) if settings.from_ else None
     output = Output(as_json=settings.json_, outcome=settings.outcome, count=settings.count)
-    async with redis_session(settings.redis_url, client_name="bookstream-tail", log=_say) as session:
+    give_up_s = None if settings.follow else GIVE_UP_S
+    async with redis_session(
+        settings.redis_url, client_name="bookstream-tail", log=_say, give_up_s=give_up_s
+    ) as session:
         keys = Keys(settings.key_prefix)
         reader = TailReader(session.client, keys, settings.market, first)
-        told = False
+        clocks = Clocks(session.client, keys, _say)
+        told = shown = False
         while True:
             try:
                 await check_version(session.client, keys)
@@ -57,21 +64,27 @@ async def run(settings: TailSettings) -> int:
                 if not (reader.partitions or told):
                     told = True
                     _say(_nothing_in(settings))
-                await _tail(session, keys, reader, output, follow=settings.follow)
+                if settings.standing and not shown:
+                    shown = True
+                    for found in reader.standing:
+                        output.write(found, reader.name(found.key), standing=True)
+                    output.flush()
+                if settings.follow:
+                    await _follow(session, keys, reader, output, clocks)
+                else:
+                    await _print(reader, output, None)
                 return 0
             except (RedisConnectionError, RedisTimeoutError):
                 await asyncio.sleep(_PAUSE_AFTER_LOSS_S)
-                await wait_for_redis(session.client, session.target, log=_say)
+                await wait_for_redis(session.client, session.target, log=_say, give_up_s=give_up_s)
+                clocks.was_deaf(time.monotonic())
             except RedisError as error:
                 raise RedisRefusedError(f"Redis refuses to be read ({error}); nothing was changed") from None
 
 
-async def _tail(
-    session: RedisSession, keys: Keys, reader: TailReader, output: Output, *, follow: bool
+async def _follow(
+    session: RedisSession, keys: Keys, reader: TailReader, output: Output, clocks: Clocks
 ) -> None:
-    if not follow:
-        await _print(reader, output, None)
-        return
     async with session.client.pubsub() as pubsub:
         channels = {keys.wake(partition).encode(): partition for partition in range(MAX_PARTITIONS)}
         await pubsub.subscribe(*channels)
@@ -79,6 +92,7 @@ async def _tail(
         async for woken in _wakes(pubsub):
             if woken is None:
                 await reader.find_streams()
+                await clocks.look(reader.partitions, time.monotonic())
             await _print(reader, output, None if woken is None else {channels[one] for one in woken})
             if output.is_done:
                 return
@@ -125,4 +139,6 @@ def _nothing_in(settings: TailSettings) -> str:
 
 
 def _say(line: str) -> None:
+    # Behind the entries, also where both go to one place.
+    sys.stdout.flush()
     print(f"bookstream tail: {line}", file=sys.stderr, flush=True)

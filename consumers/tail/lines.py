@@ -45,8 +45,14 @@ class Name:
         return "both" if index is None else self.outcomes[index]
 
 
-def json_line(entry_id: EntryId, key: str, name: Name, fields: Mapping[bytes, bytes]) -> str:
-    """The entry as one JSON object: where it stands, its names, and the twelve fields as strings."""
+def json_line(
+    entry_id: EntryId, key: str, name: Name, fields: Mapping[bytes, bytes], *, standing: bool = False
+) -> str:
+    """The entry as one JSON object: where it stands, its names, and the twelve fields as strings.
+
+    Args:
+        standing: it was written before anybody looked; only then there is a key `standing`, true.
+    """
     text = {name.decode(errors="replace"): value.decode(errors="replace") for name, value in fields.items()}
     outcome = text.get("outcome", "")
     line: dict[str, Any] = {
@@ -58,11 +64,13 @@ def json_line(entry_id: EntryId, key: str, name: Name, fields: Mapping[bytes, by
         "outcome_name": name.outcomes[int(outcome)] if outcome in ("0", "1") else "",
         **{field: text[field] for field in FIELDS if field in text},
     }
+    if standing:
+        line["standing"] = True
     return orjson.dumps(line).decode()
 
 
-def human_line(entry_id: EntryId, name: Name, entry: Entry, now_us: int) -> Text:
-    """The entry as a line: time in UTC, market, outcome, kind, what it says, how old it is."""
+def human_line(entry_id: EntryId, name: Name, entry: Entry, now_us: int, *, standing: bool = False) -> Text:
+    """The entry as a line: time in UTC, market, outcome, kind, what it says, how old it is, whether it stood there."""
     line = Text(no_wrap=True)
     line.append(f"{_clock(entry_id.ms, now_us)}  ", "dim")
     line.append(f"{shown(name.question or name.slug or name.condition_id, _QUESTION):<{_QUESTION}}  ")
@@ -72,6 +80,8 @@ def human_line(entry_id: EntryId, name: Name, entry: Entry, now_us: int) -> Text
     if entry.skipped:
         line.append(f"  ({entry.skipped} updates conflated)", "yellow")
     line.append(f"  {age((now_us - entry.recv_us) / 1e6):>6}", "dim")
+    if standing:
+        line.append("  standing", "dim")
     return line
 
 

@@ -33,23 +33,27 @@ class Output:
         """Whether as many entries as were asked for are written."""
         return self._left == 0
 
-    def write(self, found: Found, name: Name) -> None:
-        """Writes an entry, if it is one of those that are wanted."""
+    def write(self, found: Found, name: Name, *, standing: bool = False) -> None:
+        """Writes an entry, if it is one of those that are wanted.
+
+        Args:
+            standing: it stood there before; it is marked, and not counted.
+        """
         if self.is_done or (
             self._outcomes is not None and found.fields.get(b"outcome") not in self._outcomes
         ):
             return
-        if self._left is not None:
+        if self._left is not None and not standing:
             self._left -= 1
         if self._as_json:
-            sys.stdout.write(json_line(found.id, found.key, name, found.fields) + "\n")
+            sys.stdout.write(json_line(found.id, found.key, name, found.fields, standing=standing) + "\n")
             return
         try:
             entry = Entry.from_fields(found.fields)
         except EntryError as error:
             sys.stdout.write(f"{found.id}  {found.key}  UNREADABLE: {error}\n")
             return
-        line = human_line(found.id, name, entry, now_us())
+        line = human_line(found.id, name, entry, now_us(), standing=standing)
         if self._console.is_terminal:
             self._console.print(line)
         else:

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from consumers.streams import MarketStream, chosen_markets, scan_streams
 from consumers.tail.lines import Name
-from consumers.tail.merge import Batch, Fields, merge
+from consumers.tail.merge import Batch, Fields, Found, merge
 from marketdata.catalog import Catalog
 from marketdata.entries import EntryId
 from marketdata.groups.messages import before
@@ -32,10 +32,14 @@ class TailReader:
         client: lets its own errors (`redis.RedisError`) through.
         keys: the key names.
         words: the markets that are meant, see `chosen_markets`; none: all, also those that appear later.
-        first: where streams begin that are there from the start; None: with their newest entry.
+        first: where streams begin that are there from the start; None: behind their newest entry.
+
+    Attributes:
+        standing: where streams begin behind their newest entries, these, in the total order.
     """
 
     def __init__(self, client: Redis, keys: Keys, words: Sequence[str], first: EntryId | None) -> None:
+        self.standing: list[Found] = []
         self._client = client
         self._keys = keys
         self._words = words
@@ -102,6 +106,7 @@ class TailReader:
 
     async def _begin(self, streams: Sequence[MarketStream], *, at_start: bool) -> None:
         positions: dict[MarketStream, EntryId] = {}
+        standing: list[Found] = []
         if not at_start or self._first is not None:
             # A stream that appears later is new to the reader from its first entry on.
             first = self._first if at_start and self._first is not None else EntryId(0, 0)
@@ -113,8 +118,9 @@ class TailReader:
                     for stream in part:
                         pipe.xrevrange(stream.key, count=1)
                     for stream, newest in zip(part, await pipe.execute(), strict=True):
-                        found = EntryId.parse(newest[0][0]) if newest else EntryId(0, 0)
-                        positions[stream] = before(found)
+                        positions[stream] = EntryId.parse(newest[0][0]) if newest else EntryId(0, 0)
+                        standing += (Found(positions[stream], stream.key, fields) for _, fields in newest)
+            self.standing = sorted(standing, key=lambda one: (one.id, one.key))
         for stream, position in positions.items():
             self._positions[stream.key] = position
             self._partitions[stream.partition].append(stream.key)

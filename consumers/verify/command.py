@@ -15,33 +15,53 @@ from consumers.verify.settings import VerifySettings
 from marketdata.catalog import Catalog
 from marketdata.errors import RedisAwayError, SettingsError
 from marketdata.keys import Keys
-from marketdata.redis_url import RedisSession, redis_session
+from marketdata.redis_target import mask
+from marketdata.redis_url import GIVE_UP_S, RedisSession, redis_session
 from marketdata.times import parse_when
 
 
 async def run(settings: VerifySettings) -> int:
-    """Checks and prints; returns 0 if all streams prove themselves, else 1.
+    """Checks and prints; returns 0 if there are entries and all streams prove themselves, else 1.
 
     Raises:
         SettingsError: a market or a time that cannot be used.
         ContractError: this Redis holds streams of another contract.
         RedisAwayError: Redis went away during the check.
     """
-    async with redis_session(settings.redis_url, client_name="bookstream-verify", log=_say) as session:
+    async with redis_session(
+        settings.redis_url, client_name="bookstream-verify", log=_say, give_up_s=GIVE_UP_S
+    ) as session:
         try:
-            report = await _checked(session, settings)
+            report, listed = await _checked(session, settings)
         except RedisError as error:
             raise RedisAwayError(
                 f"Redis went away during the check ({error}); nothing was changed; start it again"
             ) from None
+    if not report.entries:
+        _say(_nothing(settings, listed))
     if settings.json_:
         sys.stdout.write(orjson.dumps(report.to_dict()).decode() + "\n")
-    else:
+    elif report.entries or not report.ok:
         sys.stdout.write("\n".join(report.lines()) + "\n")
-    return 0 if report.ok else 1
+    return 0 if report.is_proof else 1
 
 
-async def _checked(session: RedisSession, settings: VerifySettings) -> Report:
+def _nothing(settings: VerifySettings, listed: int) -> str:
+    """Why there is nothing to prove, in one line.
+
+    Args:
+        listed: markets of the catalog.
+    """
+    where = f"KEY_PREFIX {settings.key_prefix!r} of {mask(settings.redis_url)}"
+    if not listed:
+        return f"nothing is there, neither catalog nor streams, under {where}; is that the right place?"
+    within = " in this range" if settings.from_ or settings.to else ""
+    chosen = " of the markets chosen" if settings.market else f" of the {listed} markets listed"
+    return f"no entries{chosen}{within} yet, so nothing is proven, under {where}"
+
+
+async def _checked(session: RedisSession, settings: VerifySettings) -> tuple[Report, int]:
+    """The report, and how many markets are known."""
     keys = Keys(settings.key_prefix)
     now_ms = time.time_ns() // 1_000_000
     first = parse_when(settings.from_, now_ms) if settings.from_ else None
@@ -52,10 +72,11 @@ async def _checked(session: RedisSession, settings: VerifySettings) -> Report:
     streams = set(await scan_streams(session.client, keys))
     markets = await Catalog(session.client, keys).load()
     streams |= {MarketStream.of(keys, one.partition, one.condition_id) for one in markets.values()}
+    known = len(streams)
     if settings.market:
         wanted = chosen_markets(settings.market, markets, streams)
         streams = {stream for stream in streams if stream.condition_id in wanted}
-    return await verify(session.client, streams, first=first, last=last)
+    return await verify(session.client, streams, first=first, last=last), known
 
 
 def _say(line: str) -> None:

@@ -6,15 +6,14 @@ import asyncio
 import inspect
 import random
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from marketdata.groups.batch import Batch
 from marketdata.groups.dead import one_line
+from marketdata.groups.handlers import Handler as Handler
+from marketdata.groups.handlers import checked_handler
 from marketdata.groups.messages import Clock, Message, Notice
-
-Handler = Callable[[Any], Awaitable[object] | object]
-"""Called with a Message or a Notice, plain or async; what it returns does not matter."""
 
 ATTEMPTS: Final = 5
 FIRST_DELAY_S: Final = 0.1
@@ -37,6 +36,9 @@ class EntryByEntry:
     Args:
         log: gets a line for each dead letter.
         stopping: set when the group is to stop: then nothing is tried again.
+
+    Raises:
+        SettingsError: the handler is none.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class EntryByEntry:
         stopping: asyncio.Event,
         rng: random.Random | None = None,
     ) -> None:
-        self._handler = handler
+        self._handler = checked_handler(handler)
         self._log = log
         self._stopping = stopping
         self._random = rng or random.Random()

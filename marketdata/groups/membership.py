@@ -18,7 +18,7 @@ from marketdata.clock import now_ms
 from marketdata.errors import GroupError, SettingsError
 from marketdata.groups.role import ANY_READER, FIELDS, Role, refusal
 from marketdata.groups.shares import share_of
-from marketdata.keys import Keys
+from marketdata.keys import NAME_ALLOWED, NAME_PATTERN, Keys
 from marketdata.leases import Lease, Leases
 from marketdata.partitions import DEFAULT_PARTITIONS
 
@@ -215,7 +215,7 @@ class Membership:
 
 
 _UNIQUE: Final = 4
-_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NAME: Final = re.compile(NAME_PATTERN)
 
 
 def checked_name(what: str, name: str) -> str:
@@ -225,9 +225,7 @@ def checked_name(what: str, name: str) -> str:
         SettingsError: it cannot be a part of a key.
     """
     if _NAME.fullmatch(name) is None:
-        raise SettingsError(
-            f"{name[:80]!r} is no name of a {what}: 1 to 64 letters, digits, dots, dashes and underscores"
-        )
+        raise SettingsError(f"{name[:80]!r} is no name of a {what}: {NAME_ALLOWED}")
     return name
 
 

@@ -179,4 +179,9 @@ def fault_of(given: object) -> Fault:
         if first["type"] == "extra_forbidden":
             known = sorted(KINDS[given["kind"]].takes) if given.get("kind") in KINDS else Fault.model_fields
             raise FaultError(f"unknown key {field[:40]!r}; known are {', '.join(known)}") from None
+        if field == "connection":
+            # Of a choice of types pydantic tells what the first one lacks.
+            raise FaultError(
+                f"connection is {str(first['input'])[:60]!r}; allowed: a whole number from 1 up, or any"
+            ) from None
         raise FaultError(f"{field} is {str(first['input'])[:60]!r}: {first['msg']}") from None

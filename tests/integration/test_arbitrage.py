@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from consumers import silence
+from consumers.arbitrage import listing
 from consumers.arbitrage.listing import run as run_listing
 from consumers.arbitrage.partition import PartitionEngine
 from consumers.arbitrage.service import run as run_engine
@@ -20,6 +22,7 @@ from consumers.catalog.command import run as run_catalog
 from consumers.catalog.settings import CatalogSettings
 from consumers.replay.command import run as run_replay
 from consumers.replay.settings import ReplaySettings
+from marketdata.clock import now_ms
 from marketdata.entries import Entry, EntryId, gap_note
 from marketdata.errors import EntryError, SettingsError
 from marketdata.groups import Batch, Silent
@@ -394,7 +397,9 @@ async def test_opportunities_are_listed_followed_and_summed_up(
     venue.ask(high, 1, "0.6", later_ms=250)
     await venue.once()
     assert await run_listing(OpportunitiesSettings(redis_url=venue.url)) == 0
-    said = capsys.readouterr().out.splitlines()
+    told = capsys.readouterr()
+    assert "bookstream opportunities" not in told.err, "the engine was heard just now"
+    said = told.out.splitlines()
     assert "open   ladder" in said[0]
     assert "  Bitcoin 2026-11-30 17:00 UTC  " in said[0]
     assert "buy" in said[1]
@@ -420,6 +425,44 @@ async def test_opportunities_are_listed_followed_and_summed_up(
     assert report["kinds"]["ladder"]["duration_ms"]["max"] == 250
     assert await run_engine(venue.settings(report=True), asyncio.Event()) == 0
     assert "2 opportunities (1 still open)" in capsys.readouterr().out
+
+
+async def test_an_engine_that_is_silent_is_told_of(
+    server: PrivateRedis, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venue = Venue(server, ladder())
+    assert await run_listing(OpportunitiesSettings(redis_url=venue.url)) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "bookstream opportunities: no engine is known here; bookstream arbitrage looks for opportunities"
+    ]
+    venue.clock()
+    await venue.once()
+    venue.client.zadd(venue.keys.groups, {"arbitrage": now_ms() - 3 * 3_600_000, "mine": now_ms()})
+    capsys.readouterr()
+    assert await run_listing(OpportunitiesSettings(redis_url=venue.url)) == 0
+    assert await run_engine(venue.settings(report=True), asyncio.Event()) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "bookstream opportunities: no opportunity was found there"
+    assert [line.split(": ", 1)[1].split(", at ")[0] for line in said[1:]] == [
+        "the engine was last heard of 3h ago"
+    ] * 2
+    monkeypatch.setattr(silence, "SILENT_AFTER_S", 0.5)
+    monkeypatch.setattr(listing, "LISTEN_EVERY_S", 0.1)
+    following = asyncio.create_task(run_listing(OpportunitiesSettings(redis_url=venue.url, follow=True)))
+    try:
+        heard: list[str] = []
+
+        def says(word: str) -> bool:
+            heard.extend(capsys.readouterr().err.splitlines())
+            return any(word in line for line in heard)
+
+        await until(lambda: says("no word of the engine for"), "its silence is told")
+        venue.client.zadd(venue.keys.groups, {"arbitrage": now_ms()})
+        await until(lambda: says("the engine is heard again, after"), "its return is told")
+        assert sum("no word of the engine" in line for line in heard) == 1
+    finally:
+        following.cancel()
+        await asyncio.wait({following})
 
 
 async def test_a_listed_trio_names_its_strikes_and_what_it_is_on(

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 
 from marketdata import catalog as module
 from marketdata.catalog import CHUNK, NO_REVISION, Catalog, Snapshot
-from marketdata.errors import CatalogError, ContractError
+from marketdata.errors import CatalogError, ContractError, PartitionsError
 from marketdata.keys import Keys
 from marketdata.market import Market
 from tests.gamma_rows import market
@@ -184,7 +184,7 @@ async def test_the_contract_is_entered_once_and_compared_ever_after(redis: Redis
     await catalog.check_contract(64)
     assert as_text(await redis.get("test:contract:partitions") or "") == "64"
     assert as_text(await redis.get("test:contract:version") or "") == "1"
-    with pytest.raises(ContractError, match="set up with PARTITIONS=64, this program has 32"):
+    with pytest.raises(PartitionsError, match="set up with PARTITIONS=64, this program has 32"):
         await catalog.check_contract(32)
     await redis.set(KEYS.contract_version, "2")
     with pytest.raises(ContractError, match="contract version=2, this program has 1"):

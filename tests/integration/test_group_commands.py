@@ -14,6 +14,7 @@ import pytest
 from bookstream.cli import main
 from marketdata.entries import EntryId
 from marketdata.groups import Group, Message, attempts
+from marketdata.keys import NAME_ALLOWED
 from tests.integration.group_members import Book, member
 from tests.integration.worker.rig import until
 from tests.redis_server import PrivateRedis
@@ -32,14 +33,14 @@ def writer(server: PrivateRedis) -> Iterator[StreamWriter]:
         yield StreamWriter(client, count=6)
 
 
-def bookstream(server: PrivateRedis, *words: str) -> subprocess.CompletedProcess[str]:
+def bookstream(server: PrivateRedis, *words: str, columns: str = "160") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bookstream", *words, "--redis-url", server.url],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "COLUMNS": "160"},
+        env={**os.environ, "COLUMNS": columns},
     )
 
 
@@ -103,17 +104,94 @@ async def test_members_lag_pending_and_dead_letters(
     assert facts(server, "g")["lag"] == 1_502, "counted where nothing else helps"
 
 
+def test_the_whole_reason_of_a_dead_letter_is_on_one_line_of_a_pipe(
+    server: PrivateRedis, writer: StreamWriter
+) -> None:
+    known, unknown = writer.markets[0], "book:{07}:0xnowhere"
+    reason = "ValueError: a line\nand\x1b[31m another, " + "which is long " * 15 + "and ends"
+    for stream in (writer.key(known), unknown):
+        writer.client.xadd(
+            writer.keys.dead("g"),
+            {"stream": stream, "id": "17-3", "reason": reason, "attempts": 5, "kind": "top"},
+        )
+    done = bookstream(server, "groups", "g", columns="80")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    whole = "  " + reason.replace("\n", "\\n").replace("\x1b", "\\x1b")
+    assert lines.count(whole) == 2
+    first, second = (line for line in lines if line.startswith("dead letter "))
+    assert first.endswith(f": entry 17-3, 5 failed calls, {known.question}")
+    assert second.endswith(f": entry 17-3, 5 failed calls, {unknown}")
+    header, figures = lines[:2]
+    assert header.split() == [
+        "group",
+        "members",
+        "partitions",
+        "streams",
+        "lag",
+        "pending",
+        "dead",
+        "letters",
+    ]
+    assert figures.split() == ["g", "0", "0", "0", "0", "0", "2"]
+
+
+async def test_a_group_that_nobody_reads_can_be_taken_away(
+    server: PrivateRedis, writer: StreamWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "FIRST_DELAY_S", 0.001)
+    ids = [writer.top(market) for _ in range(3) for market in writer.markets]
+
+    def handle(item: Any) -> None:
+        if isinstance(item, Message) and item.id in (ids[1], ids[2]):
+            raise ValueError("no")
+
+    async with member(server, handle, "first"):
+        await until(lambda: writer.client.xlen(writer.keys.dead("g")) == 2, "two are dead letters")
+        refused = bookstream(server, "groups", "remove", "g")
+        assert refused.returncode == 1
+        assert "group g is read by first; nothing was removed: stop it first" in refused.stderr
+    writer.client.xgroup_create(writer.key(writer.markets[0]), "other", "0")
+    assert bookstream(server, "groups", "requeue", "g", "--id", str(ids[1])).returncode == 0
+    done = bookstream(server, "groups", "remove", "g")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "group g is removed from 6 streams; 2 dead letters stay: bookstream groups drop g removes them\n",
+    )
+    assert {key.decode() for key in writer.client.scan_iter(match="*:g*")} == {writer.keys.dead("g")}
+    assert writer.client.zscore(writer.keys.groups, "g") is None
+    for market in writer.markets:
+        names = [one["name"] for one in writer.client.xinfo_groups(writer.key(market))]
+        assert names == ([b"other"] if market is writer.markets[0] else [])
+    assert bookstream(server, "groups", "drop", "g").stdout == "2 dead letters removed from group g\n"
+    gone = bookstream(server, "groups", "remove", "g")
+    assert (gone.returncode, gone.stderr) == (
+        1,
+        "bookstream groups: no group named 'g' reads these streams\n",
+    )
+    async with member(server, handle, "second"):
+        await until(lambda: writer.client.xlen(writer.keys.dead("g")) == 2, "all is read anew")
+    done = bookstream(server, "groups", "remove", "g", "--dead-letters")
+    assert done.stdout == "group g is removed from 6 streams, with 2 dead letters\n"
+    assert not list(writer.client.scan_iter(match="*:g*"))
+    # A replay is on no list of members, and holds leases.
+    writer.client.hset("lease:{07}:g", mapping={"owner": "replay-1", "expires_ms": 2**42})
+    assert "group g is read by replay-1" in bookstream(server, "groups", "remove", "g").stderr
+
+
 def test_what_cannot_be_meant_is_one_line(server: PrivateRedis) -> None:
     for words, said, code in (
         (("groups", "nosuch"), "no group named 'nosuch' reads these streams", 1),
         (("groups", "requeue"), "whose dead letters? say bookstream groups requeue GROUP", 2),
+        (("groups", "remove"), "which group? say bookstream groups remove GROUP", 2),
+        (("groups", "remove", "nosuch"), "no group named 'nosuch' reads these streams", 1),
         (("groups", "drop", "g", "--id", "x"), "--id", 2),
         (("tail", "--group", "g", "--market", "0x1"), "a member reads all markets", 2),
         (("tail", "--group", "a:b"), "--group", 2),
         (("tail", "--group", "g", "--from", "2h"), "from where its group stands; leave out --from", 2),
         (("groups", "requeue", "nosuch"), "no group named 'nosuch' reads these streams", 1),
         (("groups", "drop", "nosuch"), "no group named 'nosuch' reads these streams", 1),
-        (("groups", "requeue", "a b"), "allowed: the name of a group", 2),
+        (("groups", "requeue", "a b"), f"allowed: {NAME_ALLOWED}", 2),
         (("arbitrage", "--report", "--once"), "handles nothing; leave out --once", 2),
     ):
         done = bookstream(server, *words)
@@ -159,8 +237,8 @@ async def test_words_of_strangers_are_shown_as_they_are(
     assert line.isprintable()
     done = bookstream(server, "groups", "g", "--key-prefix", "two:")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "RuntimeError: bad [/x] [bold]:smile:  [31mred" in done.stdout.replace("smile: [", "smile:  [")
-    assert f"two:book:{{{writer.markets[0].partition:02d}}}" in done.stdout
+    assert "\n  RuntimeError: bad [/x] [bold]:smile: [31mred\n" in done.stdout
+    assert writer.markets[0].question in done.stdout
     assert str(at) in done.stdout
     assert "\x1b" not in done.stdout
 

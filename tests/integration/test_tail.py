@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from tests.integration.worker.rig import until
 from tests.redis_server import PrivateRedis
 from tests.stream_writer import StreamWriter, demo_markets
 
@@ -74,16 +75,87 @@ async def tail(server: PrivateRedis, *flags: str) -> AsyncIterator[Tail]:
             await process.wait()
 
 
-async def test_the_newest_entry_of_each_stream_then_what_comes(
+async def listens(writer: StreamWriter) -> None:
+    """Waits until a tail has found its places: it listens for wake-ups after that."""
+
+    def heard() -> int:
+        ((_, count),) = writer.client.pubsub_numsub(writer.keys.wake(0))
+        return int(count)
+
+    await until(heard, "tail listens")
+
+
+async def test_it_begins_now(server: PrivateRedis, writer: StreamWriter) -> None:
+    first, second, third = writer.markets
+    for market in (first, second, first):
+        writer.top(market)
+    async with tail(server, "--json", "--count", "3") as running:
+        await listens(writer)
+        new = [writer.top(third, 1), writer.top(first), writer.gap(second, None)]
+        code, out, err = await running.end()
+    assert (code, err) == (0, "")
+    assert [json.loads(line)["id"] for line in out.splitlines()] == [str(one) for one in new]
+
+
+async def test_what_stands_comes_first_is_marked_and_not_counted(
     server: PrivateRedis, writer: StreamWriter
 ) -> None:
     first, second, third = writer.markets
     writer.top(first)
     old = [writer.top(second), writer.top(first)]
-    async with tail(server, "--json") as running:
-        assert await running.ids(2) == [str(one) for one in old]
+    async with tail(server, "--json", "--standing", "--count", "3") as running:
+        lines = [json.loads(await running.line()) for _ in old]
+        assert [line["id"] for line in lines] == [str(one) for one in old]
+        assert all(line["standing"] is True for line in lines)
         new = [writer.top(third, 1), writer.top(first), writer.gap(second, None)]
-        assert await running.ids(3) == [str(one) for one in new]
+        code, out, _ = await running.end()
+    assert code == 0
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["id"] for line in lines] == [str(one) for one in new]
+    assert not any("standing" in line for line in lines)
+    async with tail(server, "--standing", "--no-follow") as running:
+        _, out, _ = await running.end()
+    assert len(out.splitlines()) == 3
+    assert all(line.endswith("  standing") for line in out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--no-follow",), "between now and now there is nothing: add --from WHEN, or --standing"),
+        (("--standing", "--from", "1h"), "--standing shows what stands now; leave out --from"),
+        (("--standing", "--group", "g"), "from where its group stands; leave out --standing"),
+    ],
+)
+async def test_what_would_print_nothing_or_something_else_is_a_clear_line(
+    server: PrivateRedis, writer: StreamWriter, flags: tuple[str, ...], said: str
+) -> None:
+    async with tail(server, *flags) as running:
+        code, out, err = await running.end()
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+async def test_clocks_that_stop_are_told_once_and_once_more_when_they_go(
+    server: PrivateRedis, writer: StreamWriter
+) -> None:
+    market = writer.markets[0]
+    writer.top(market)
+    partitions = {one.partition for one in writer.markets}
+    for partition in partitions:
+        writer.client.xadd(writer.keys.clock(partition), {"worker": "w1"}, id="1700000000000-0")
+    async with tail(server, "--json") as running:
+        said = await running.complaint()
+        assert said == (
+            f"bookstream tail: no clock entry for 5 s in {len(partitions)} of {len(partitions)} partitions"
+            " (the last one was at 2023-11-14 22:13:20Z): nobody writes there, and quotes may be old"
+        )
+        for partition in partitions:
+            writer.client.xadd(writer.keys.clock(partition), {"worker": "w1"})
+        assert "every clock goes again, after" in await running.complaint()
+        running.process.terminate()
+        assert (await running.end())[2] == ""
 
 
 async def test_from_and_no_follow(server: PrivateRedis, writer: StreamWriter) -> None:
@@ -125,7 +197,7 @@ async def test_markets_that_appear_later_are_followed_from_their_first_entry(
     server: PrivateRedis, writer: StreamWriter
 ) -> None:
     writer.top(writer.markets[0])
-    async with tail(server, "--json") as running:
+    async with tail(server, "--json", "--standing") as running:
         await running.line()
         late = demo_markets()[5]
         ids = [str(writer.top(late)) for _ in range(3)]
@@ -149,7 +221,7 @@ async def test_lines_for_people(server: PrivateRedis, writer: StreamWriter) -> N
 async def test_redis_away_is_one_line_and_nothing_is_lost(server: PrivateRedis, writer: StreamWriter) -> None:
     market = writer.markets[0]
     writer.top(market)
-    async with tail(server, "--json") as running:
+    async with tail(server, "--json", "--standing") as running:
         await running.line()
         server.kill9()
         assert "does not answer" in await running.complaint()
@@ -182,7 +254,7 @@ async def test_an_unknown_market_is_a_clear_line(server: PrivateRedis, writer: S
 
 async def test_nothing_to_read_is_told(server: PrivateRedis, writer: StreamWriter) -> None:
     writer.client.flushall()
-    async with tail(server, "--no-follow") as running:
+    async with tail(server, "--no-follow", "--from", "1h") as running:
         assert await running.end() == (0, "", f"bookstream tail: no stream in {server.url} yet\n")
     async with tail(server, "--json") as running:
         assert (await running.complaint()).endswith("yet; waiting for the first")
@@ -192,7 +264,7 @@ async def test_nothing_to_read_is_told(server: PrivateRedis, writer: StreamWrite
 
 async def test_interrupted_it_ends_quietly(server: PrivateRedis, writer: StreamWriter) -> None:
     writer.top(writer.markets[0])
-    async with tail(server, "--json") as running:
+    async with tail(server, "--json", "--standing") as running:
         await running.line()
         running.process.send_signal(2)
         assert await running.end() == (130, "", "")

@@ -173,6 +173,37 @@ async def test_a_prefix_keeps_streams_apart(server: PrivateRedis, writer: Stream
         assert [stream.condition_id for stream in streams] == [writer.markets[0].condition_id]
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"key_prefix": "typo:"},
+            "nothing is there, neither catalog nor streams, under KEY_PREFIX 'typo:' of ",
+        ),
+        ({}, "no entries of the 3 markets listed yet, so nothing is proven, under KEY_PREFIX '' of "),
+        ({"from_": "2h"}, "no entries of the 3 markets listed in this range yet"),
+    ],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_where_nothing_is_nothing_is_proven(
+    server: PrivateRedis,
+    writer: StreamWriter,
+    capsys: pytest.CaptureFixture[str],
+    given: dict[str, str],
+    said: str,
+    as_json: bool,
+) -> None:
+    assert await run(verify_settings(server, json_=as_json, **given)) == 1
+    told = capsys.readouterr()
+    assert said in told.err
+    assert told.err.count("\n") == 1
+    assert "clean" not in told.out
+    if as_json:
+        assert json.loads(told.out)["ok"] is False
+    else:
+        assert told.out == ""
+
+
 async def test_chunks_and_trimming_under_the_reader(
     server: PrivateRedis, writer: StreamWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

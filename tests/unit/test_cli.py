@@ -15,7 +15,13 @@ from bookstream import cli
 from bookstream.commands import SUMMARIES
 from bookstream.facts import facts_of
 from bookstream.settings import MODELS
-from marketdata.errors import CaptureError, ContractError, RedisAwayError, SettingsError
+from marketdata.errors import (
+    CaptureError,
+    ContractError,
+    PartitionsError,
+    RedisAwayError,
+    SettingsError,
+)
 
 ROOT = Path(__file__).parents[2]
 BOUND_S = 30
@@ -143,6 +149,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
         (SettingsError("a\nb"), 2),
         (CaptureError("a\nb"), 2),
         (ContractError("a\nb"), 1),
+        (PartitionsError("a\nb"), 2),
         (RedisAwayError("a\nb"), 1),
     ],
 )

@@ -11,7 +11,7 @@ import redis
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from marketdata.errors import RedisRefusedError, SettingsError
+from marketdata.errors import RedisAwayError, RedisRefusedError, SettingsError
 from marketdata.redis_client import PROTOCOL, open_redis, open_redis_sync, wait_for_redis
 from marketdata.redis_target import RedisTarget, mask
 from marketdata.redis_url import where, where_note
@@ -171,13 +171,18 @@ TARGET = RedisTarget.parse("redis://:secret@h")
 
 
 async def wait(
-    client: ScriptedClient, time: Time, lines: list[str], stop: asyncio.Event | None = None
+    client: ScriptedClient,
+    time: Time,
+    lines: list[str],
+    stop: asyncio.Event | None = None,
+    give_up_s: float | None = None,
 ) -> bool:
     return await wait_for_redis(
         client,  # type: ignore[arg-type]
         TARGET,
         log=lines.append,
         stop=stop,
+        give_up_s=give_up_s,
         sleep=time.sleep,
         rng=random.Random(1),
         clock=time,
@@ -201,6 +206,18 @@ async def test_waiting_backs_off_and_says_so_every_few_seconds() -> None:
     assert len(lines) <= time.now_s / 5 + 2
     assert "redis://:***@h does not answer (Connection refused)" in lines[0]
     assert f"answers, after {time.now_s:.1f} s" in lines[-1]
+
+
+async def test_who_ends_by_itself_gives_up_in_one_line() -> None:
+    time, lines = Time(), list[str]()
+    client = ScriptedClient(redis.ConnectionError("Connection refused"))
+    with pytest.raises(RedisAwayError, match=r"does not answer \(Connection refused\), for 30 s") as away:
+        await wait(client, time, lines, give_up_s=30)
+    assert time.now_s == 30
+    assert "\n" not in str(away.value)
+    assert "secret" not in str(away.value)
+    assert lines[0].endswith("it is tried again for 30 s"), "a reader has nothing to lose"
+    assert await wait(ScriptedClient(redis.ConnectionError("refused"), True), Time(), [], give_up_s=30)
 
 
 async def test_waits_while_redis_loads_its_data() -> None:

@@ -14,6 +14,8 @@ from bookstream.settings import MODELS, UpSettings
 from consumers.tail.settings import TailSettings
 from consumers.verify.settings import VerifySettings
 from marketdata.errors import SettingsError
+from marketdata.groups.membership import checked_name
+from marketdata.keys import NAME_ALLOWED
 from marketdata.settings import RedisSettings, is_one_run
 from simulator.settings import SimulateSettings
 from worker.settings import WorkerSettings
@@ -261,12 +263,58 @@ def test_a_time_ago_may_have_a_minus(command: str, argv: list[str]) -> None:
     assert settings.from_ in ("2h", "-2h")
 
 
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [("a", True), ("A.b_c-9", True), ("x" * 64, True)]
+    + [(name, False) for name in ("x" * 65, "", "a b", "a:b", "a{b}", "ä", "a\n", "a/b")],
+)
+def test_one_rule_for_the_names_of_groups(name: str, fits: bool) -> None:
+    def taken(command: str, *words: str) -> bool:
+        try:
+            read(command, *words, "--group", name)
+        except SettingsError as error:
+            return NAME_ALLOWED not in str(error)
+        return True
+
+    takes = {command: taken(command) for command in ("tail", "replay", "groups", "arbitrage")}
+    try:
+        checked_name("group", name)
+        takes["run_group"] = True
+    except SettingsError:
+        takes["run_group"] = False
+    assert set(takes.values()) == {fits}, takes
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("replay", "--replace"),
+            "--replace and no --into: --replace removes an older copy, so it needs --into",
+        ),
+        (("arbitrage", "--report", "--once"), "--report and --once: --report sums up what was found before"),
+        (
+            ("replay", "--into", "a:", "--replace", "--group", "g"),
+            "--replace and --group is g: --replace begins",
+        ),
+        (("up", "--capture", __file__), "--capture is "),
+    ],
+)
+def test_flags_that_contradict_each_other_are_told_as_they_were_given(
+    words: tuple[str, ...], said: str
+) -> None:
+    told = refusal(*words)
+    assert told.startswith(said)
+    assert " is yes" not in told
+    assert " is :" not in told
+
+
 def test_switches_can_be_turned_on_and_off() -> None:
     assert not read("up").settings.headless
     assert read("up", "--headless").settings.headless
     assert not read("up", "--headless", "--no-headless").settings.headless
     assert read("tail").settings.follow
-    assert not read("tail", "--no-follow").settings.follow
+    assert not read("tail", "--no-follow", "--standing").settings.follow
     assert read("tail", "--json").settings.json_
 
 

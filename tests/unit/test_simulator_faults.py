@@ -127,7 +127,7 @@ def test_flags(text: str, fault: Fault) -> None:
         ("drop:now", "'now' is not key=value"),
         ("drop:connection=1,connection=2", "connection is given twice"),
         ("drop:kind=lose", "kind is given twice"),
-        ("drop:connection=0", "connection is '0'"),
+        ("drop:connection=0", "connection is '0'; allowed: a whole number from 1 up, or any"),
         ("drop:connection=some", "connection is 'some'"),
         (
             "drop:rescue=never",

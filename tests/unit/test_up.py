@@ -227,6 +227,16 @@ def test_what_makes_a_run_bad(given: dict[str, Any], fault: str) -> None:
     assert run.in_words(Report())[-1] == f"not well: {fault}"
 
 
+def test_a_handover_that_broke_streams_off_makes_a_run_bad_and_a_planned_one_does_not() -> None:
+    planned = totals(word(gaps_by_cause={"handover": 3, "shutdown": 3}))
+    assert planned.faults(Report()) == []
+    broken = totals(
+        word(counters={"gaps": 3, "interrupted": 2}, gaps_by_cause={"handover": 3, "stale": 1, "shutdown": 3})
+    )
+    assert broken.faults(Report()) == ["3 gaps (handover 2, stale 1)"]
+    assert broken.summary(Report())["ok"] is False
+
+
 def test_the_last_word_after_the_end_changes_counts_but_not_the_state_at_the_end() -> None:
     run = totals(word())
     run.add([word(state="stopped", tokens_live=0, now_ms=NOW_MS + 9, counters={"entries": 12})], "here", {11})

@@ -99,6 +99,11 @@ def handovers(rows: list[Row]) -> list[tuple[int, Row]]:
     return [(place, row) for place, row in enumerate(rows) if row.entry.gap_cause == "handover"]
 
 
+def fault_gaps(streams: Streams, worker: WorkerProcess) -> tuple[int, int]:
+    counted = streams.status(worker.worker_id)["counters"]
+    return counted["gaps"], counted["interrupted"]
+
+
 async def test_the_second_stands_by_and_takes_over_from_a_killed_one(
     crew: Crew, server: PrivateRedis, streams: Streams
 ) -> None:
@@ -116,6 +121,8 @@ async def test_the_second_stands_by_and_takes_over_from_a_killed_one(
         await owner.end(5)
         limits = {key: int(crew.lease(key)[b"id_limit_ms"]) for key in streams.names()}
         await crew.writes(other)
+        # What the venue sent meanwhile is missing: those who count faults must see that.
+        await until(lambda: fault_gaps(streams, other) == (MARKETS, MARKETS), f"counted\n{other.log}")
         for key, limit_ms in limits.items():
             rows = streams.rows(key)
             (_, start), (place, handover) = handovers(rows)
@@ -180,6 +187,9 @@ async def test_a_clean_stop_hands_over_at_once(crew: Crew, server: PrivateRedis,
             await until(lambda: streams.status("w2").get("state") == "running", "the second has them")
             assert time.monotonic() - gone_s < 2.5  # Its status is written once a second.
             await crew.writes(second)
+        # The last word comes with the end, so it knows of every handover.
+        assert streams.status("w2")["gaps_by_cause"]["handover"] == MARKETS
+        assert fault_gaps(streams, second) == (0, 0), "planned"
     for rows in streams.by_market().values():
         assert causes(rows)[:3] == ["handover", "shutdown", "handover"]
     await verified(server.url)
@@ -289,7 +299,7 @@ async def test_another_number_of_partitions_is_refused_in_one_line(crew: Crew, s
     with crew.start("w1") as first:
         await crew.writes(first)
         with crew.start("w2", partitions=32) as second:
-            assert await second.end(10) not in (0, None)
+            assert await second.end(10) == 2, "a wrong setting"
             said = [line for line in second.log.splitlines() if "PARTITIONS" in line]
             assert len(said) == 1
             assert "PARTITIONS=64" in said[0]

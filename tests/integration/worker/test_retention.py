@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 import redis.asyncio
@@ -86,6 +87,31 @@ async def test_a_market_that_is_over_ages_to_its_end(
     await add(client, began_ms + 40, kind, None, 20, note=note)
     await retention(client).sweep()
     assert await client.xlen(KEY) == 0
+
+
+async def test_a_group_far_behind_is_one_line_for_all_its_streams(
+    client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(client, 100, now_ms() - 1000)
+    await client.copy(KEY, "book:{07}:another")
+    for key in (KEY, "book:{07}:another"):
+        await client.xgroup_create(key, "abandoned", "0")
+    said: list[str] = []
+    now_s = [0.0]
+    keeping = Retention(
+        client,
+        lambda: [KEY, "book:{07}:another"],
+        maxlen=105,
+        max_age_s=DAY_MS / 1000,
+        clock=lambda: now_s[0],
+    )
+    monkeypatch.setattr(keeping, "_log", SimpleNamespace(warning=said.append))
+    for _ in range(4):
+        await keeping.sweep()
+        now_s[0] += 60
+    assert [line.partition(";")[0] for line in said] == [
+        "group abandoned is far behind in 2 streams, up to 100 entries"
+    ]
 
 
 async def test_a_key_of_another_type_is_left_alone(client: redis.asyncio.Redis) -> None:

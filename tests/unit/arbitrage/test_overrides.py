@@ -121,21 +121,53 @@ def test_a_correction_that_makes_no_sense_of_a_market_leaves_it_out(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("[markets.one", "neither TOML nor JSON"),
-        ("{", "neither TOML nor JSON"),
-        ("[market.one]\nlower = '5'", "market: Extra inputs"),
-        ("[markets.one]\nstrike = '5'", "markets.one.strike: Extra inputs"),
-        ("[markets.one]\nlower = 5", "markets.one.lower: Input should be a valid string"),
-        ("[markets.one]\nlower = 'five'", "not a decimal number"),
+        ("[markets.one", "overrides is no TOML ("),
+        ("{", "overrides is no JSON ("),
+        ("[market.one]\nlower = '5'", "market is no key that is known here; known are markets, events"),
+        (
+            "[markets.one]\nstrike = '5'",
+            "markets.one.strike is no key that is known here; known are exclude, kind, lower, upper, family",
+        ),
+        (
+            "[events.one]\nexclude = 'x'\nwhy = 'x'",
+            "events.one.why is no key that is known here; known are exclude",
+        ),
+        ("[markets.one]\nlower = 5", "markets.one.lower: it must be text, in quotes"),
+        ("[markets.one]\nlower = 'abc'", "markets.one.lower: a strike is a decimal number in quotes, as"),
+        ("[markets.one]\nkind = 'trio'", "markets.one.kind: it is 'trio'; allowed: 'threshold' or 'range'"),
+        ("markets = 5", "markets: it must be a table of names"),
+        ("[markets]\none = 5", "markets.one: it must be a table of keys and values"),
         ("[markets.one]\nlower = '9'\nupper = '5'", "lower must be below upper"),
         ("[markets.one]\nlower = '9'\nexclude = 'x'", "say either"),
         ("[markets.one]", "say either"),
-        ("[events.one]\nexclude = ''", "events.one.exclude: String should have at least 1"),
+        ("[events.one]\nexclude = ''", "events.one.exclude: it must not be empty"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_in_one_line(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(SettingsError, match="CATALOG_OVERRIDES") as caught:
         overrides(tmp_path, text)
+    assert why in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("o.json", '"markets": {', "o.json is no JSON ("),
+        ("o.JSON", "[markets.one]\nlower = '5'", "o.JSON is no JSON ("),
+        ("o.json", "[1,2]", "o.json: it must be a table with markets and events"),
+        ("o", '{"markets": ', "o is no JSON ("),
+        ("o", "[1,2]", "o is no TOML ("),
+        ("o.toml", '{"markets": {}}', "o.toml is no TOML ("),
+    ],
+)
+def test_the_name_or_the_first_character_decides_what_it_is(
+    tmp_path: Path, name: str, text: str, why: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(SettingsError, match="CATALOG_OVERRIDES") as caught:
+        read_overrides(str(path))
     assert why in str(caught.value)
     assert "\n" not in str(caught.value)
 

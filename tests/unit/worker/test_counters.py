@@ -23,6 +23,8 @@ def test_planned_gaps_are_no_faults() -> None:
     for cause in ("handover", "shutdown", "desync", "redis", "redis"):
         counters.gap(cause)
     assert counters.fault_gaps == 3
+    counters.interrupted = 1
+    assert counters.fault_gaps == 4, "one of the handovers broke a stream off"
 
 
 def test_hash_results_by_kind() -> None:

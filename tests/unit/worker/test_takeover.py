@@ -11,7 +11,7 @@ from marketdata.entries import Entry, EntryId, Kind, gap_note
 from marketdata.proof import ProofChecker
 from worker import takeover
 from worker.streams import MarketStream
-from worker.takeover import Tail, ended, handover
+from worker.takeover import Tail, ended, handover, interrupts
 
 Row = tuple[bytes, Any]
 
@@ -76,6 +76,18 @@ def test_a_stream_has_ended_with_its_resolution_or_a_shutdown() -> None:
     assert not ended(Tail(stream, entry("gap", None, 9, note=gap_note("redis", 1, "w1"))))
     assert not ended(Tail(stream, entry("top", 0, 9)))
     assert not ended(Tail(stream, None))
+
+
+def test_a_handover_is_planned_in_a_new_stream_and_behind_a_good_end_only() -> None:
+    stream = MarketStream("0xab", "b", 7)
+    assert not interrupts(Tail(stream, None)), "a stream that is not there yet"
+    stream.exists = True
+    assert interrupts(Tail(stream, entry("top", 0, 9)))
+    for cause in ("handover", "redis", "disconnect"):
+        assert interrupts(Tail(stream, entry("gap", None, 9, note=gap_note(cause, 1, "w1"))))  # type: ignore[arg-type]
+    assert interrupts(Tail(stream, None)), "nothing of it can be read, so nothing says that it ended well"
+    assert not interrupts(Tail(stream, entry("gap", None, 9, note=gap_note("shutdown", 1, "w1"))))
+    assert not interrupts(Tail(stream, None, ours=True)), "this worker let it go, and marked that"
 
 
 @given(st.lists(st.tuples(st.sampled_from(["top", "trade", "whole"]), st.integers(0, 1)), max_size=40))
