@@ -26,13 +26,14 @@ class Silence(Generic[K]):
         self.silent: frozenset[K] = frozenset()
         self.since_s = 0.0
         self._heard: dict[K, tuple[object, float]] = {}
-        self._told = 0
+        self._told: frozenset[K] = frozenset()
+        self._is_told = False
 
     def look(self, words: Mapping[K, object], now_s: float) -> Change:
         """Takes everybody's newest word, about once a second.
 
         Returns:
-            "silent" when some have fallen silent, and when it became more of them; one look later, so that those who
+            "silent" when some have fallen silent, and when others join them; one look later, so that those who
             fall silent together are told together. "back" when all are heard again.
         """
         self._heard = {
@@ -45,13 +46,14 @@ class Silence(Generic[K]):
             self.silent,
             frozenset(one for one, (_, heard_s) in self._heard.items() if now_s - heard_s >= SILENT_AFTER_S),
         )
-        if self._told and not self.silent:
-            self._told = 0
+        self._told &= self.silent
+        if self._is_told and not self.silent:
+            self._is_told = False
             return "back"
-        if len(self.silent) > self._told and self.silent == before:
-            if not self._told:
+        if self.silent - self._told and self.silent == before:
+            if not self._is_told:
                 self.since_s = min(self._heard[one][1] for one in self.silent)
-            self._told = len(self.silent)
+            self._told, self._is_told = self.silent, True
             return "silent"
         return ""
 

@@ -153,6 +153,10 @@ class Moves:
         old, new = switch.old, switch.new
         differing = switch.differing()
         silent = [feed.outcome for feed in old.tokens if feed.state is not TokenState.LIVE]
+        told_anew = {*silent, *(feed.outcome for feed in differing)}
+        for before, after in zip(old.tokens, new.tokens, strict=True):
+            # Where both had the same, what the old connection could not show is still to be told; else a gap tells it.
+            after.gate.unshown = 0 if before.outcome in told_anew else before.gate.unshown
         for feed in differing:
             # What was published until now is right; whether the new connection tells all that came since is not known.
             start_us = right_until_us(feed, feed.gate.changed_us)
@@ -164,7 +168,7 @@ class Moves:
         self._counters.moves += 1
         self._counters.move_gaps += len(differing)
         books = target.protocol.books
-        for outcome in sorted({*silent, *(feed.outcome for feed in differing)}):
+        for outcome in sorted(told_anew):
             feed = new.tokens[outcome]
             if feed.state is TokenState.LIVE:
                 if feed.token in switch.wanted:

@@ -67,7 +67,10 @@ class Engine:
 
     def clock(self, at: EntryId) -> list[Found]:
         """A clock entry: the tops of all tokens outside a gap hold as of it."""
-        return self.judge.opinion(at, self.quotes.clock(at)) if self._comes_in_turn(at) else []
+        if self._comes_in_turn(at):
+            return self.judge.opinion(at, self.quotes.clock(at))
+        self.judge.later(self.handled.ms, ())
+        return []
 
     def top(
         self, at: EntryId, condition_id: str, outcome: int, bid: str, ask: str, ask_size: str

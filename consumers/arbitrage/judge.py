@@ -122,8 +122,12 @@ class Judge:
         return found
 
     def later(self, now_ms: int, touched: Iterable[Live]) -> None:
-        """These were touched by what has no place in the order: they are judged with the next entry."""
-        for live in touched:
+        """What has no place in the order came, and touched these: they are judged with the next entry.
+
+        So is what a new catalog brought: other than the waits that would not outlive the end of this process.
+        """
+        fresh, self._new = self._new, []
+        for live in (*fresh, *touched):
             if live.basket.basket_id not in self.waits:
                 self._wait(live.basket.basket_id, now_ms)
 

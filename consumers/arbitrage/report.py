@@ -8,7 +8,9 @@ from typing import Any
 
 import orjson
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -24,7 +26,7 @@ from consumers.streams import check_version
 from consumers.text import age
 from marketdata.clock import now_ms
 from marketdata.entries import Entry, EntryId
-from marketdata.errors import RedisAwayError
+from marketdata.errors import RedisAwayError, RedisRefusedError
 from marketdata.keys import Keys
 from marketdata.partitions import MAX_PARTITIONS
 from marketdata.redis_url import GIVE_UP_S, redis_session
@@ -37,6 +39,7 @@ async def report(settings: ArbitrageSettings) -> int:
         ContractError: this Redis holds streams of another contract.
         EntryError: an opportunity or a gap cannot be read.
         RedisAwayError: Redis went away meanwhile.
+        RedisRefusedError: Redis refuses to be read.
     """
     summary, verdict = Summary(), Verdict()
     keys = Keys(settings.key_prefix)
@@ -48,8 +51,10 @@ async def report(settings: ArbitrageSettings) -> int:
             for partition in range(MAX_PARTITIONS):
                 await _sum_up(session.client, keys, partition, summary, verdict)
             silent = await last_word(session.client, keys, now_ms())
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            raise RedisAwayError(f"Redis went away ({error}); start it again") from None
         except RedisError as error:
-            raise RedisAwayError(f"Redis went away ({error}); nothing was changed; start it again") from None
+            raise RedisRefusedError(f"Redis refuses to be read ({error}); nothing was changed") from None
     told = summary.to_dict() | verdict.to_dict()
     if settings.json_:
         sys.stdout.write(orjson.dumps(told).decode() + "\n")

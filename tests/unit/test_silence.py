@@ -37,6 +37,13 @@ def test_more_of_them_are_another_line_and_some_who_come_back_are_none() -> None
     assert silence.look({1: 42, 2: 42}, 42.0) == "back"
 
 
+def test_one_that_falls_silent_after_another_came_back_is_told_too() -> None:
+    silence = Silence[int]()
+    told = [silence.look({1: max(0, at - 10), 2: 0, 3: min(at, 20)}, float(at)) for at in range(40)]
+    assert [(at, one) for at, one in enumerate(told) if one] == [(6, "silent"), (26, "silent")]
+    assert silence.silent == {2, 3}
+
+
 def test_who_could_not_be_heard_is_not_yet_silent() -> None:
     silence = Silence[int]()
     silence.look({1: 5, 2: 0}, 0.0)

@@ -59,7 +59,7 @@ def life(random: Random, steps: int) -> list[Step]:
         some = [
             replace(one, left_out="odd" if one.is_price and random.random() < 0.2 else "") for one in MARKETS
         ]
-        kind = random.choices(range(7), [60, 6, 3, 3, 12, 1, 1])[0]
+        kind = random.choices(range(8), [60, 6, 3, 3, 12, 1, 1, 3])[0]
         match kind:
             case 0:
                 made.append(
@@ -82,6 +82,14 @@ def life(random: Random, steps: int) -> list[Step]:
                 made.append(lambda e, at: e.clock(at))
             case 5:
                 made.append(lambda e, at, m=market, o=outcome: e.resolved(at, m.condition_id, o))  # type: ignore[misc]
+            case 6:
+                # Of a stream that appeared later, right behind a new catalog.
+                made.append(
+                    lambda e, at, t=some, m=market, o=outcome, p=price, s=size: (
+                        e.adopt(f"{at.ms}-0", t),
+                        e.top(EntryId(at.ms - 60_000, at.n), m.condition_id, o, "", p, s),
+                    )[1]
+                )
             case _:
                 made.append(lambda e, at, t=some: (e.adopt(f"{at.ms}-0", t), e.clock(at))[1])
     return made
@@ -185,8 +193,8 @@ def test_a_state_that_knows_no_time_of_the_last_telling_goes_on_from_the_opening
 
 def test_fields_are_always_all_and_in_order_and_come_back_the_same() -> None:
     random = Random(2)
-    steps = life(random, 300)
-    told = lived(steps, [1] * 300, set())
+    steps = life(random, 600)
+    told = lived(steps, [1] * 600, set())
     assert len(told) > 30
     for _, fields in told:
         assert tuple(fields) == FIELDS

@@ -118,6 +118,29 @@ async def test_a_sibling_that_never_agrees_gets_a_gap_from_when_it_was_last_righ
         assert (house.counters.moves, house.counters.move_gaps) == (1, 1)
 
 
+async def test_what_could_not_be_shown_before_a_move_is_told_after_it_and_once(make: MakeHouse) -> None:
+    async with moving(make()) as house:
+        old = await house.follow(0, ONE, TWO, books=books)
+        # The best prices contradict the book, and the step after them brings the same top.
+        old.says(price_change(ONE, item(ONE, 1, "BUY", "0.4", "3", ("0.49", "0.52"), "x"), ms=MS + 50))
+        old.says(price_change(ONE, item(ONE, 1, "BUY", "0.4", "4", ("0.48", "0.52"), "y"), ms=MS + 60))
+        house.take()
+        silence(house, 0, ONE, 0)
+        new = await house.wire("c1")
+        new.says(book(ONE, 0), book(ONE, 1, bids=(("0.4", "4"), BIDS[1]), ms=MS + 60, hash="y"))
+        await house.pass_time(0)
+        house.take()
+        await house.pass_time(OVERLAP_S)
+        house.take()
+        assert house.counters.moves == 1
+        assert house.counters.move_gaps == 0
+        for size, skipped in (("7", 1), ("8", 0)):
+            row = item(ONE, 1, "BUY", "0.48", size, ("0.48", "0.52"), f"z{size}")
+            new.says(price_change(ONE, row, ms=MS + 70 + int(size)))
+            (top,) = house.take()
+            assert (top.bid_size, top.skipped) == (size, skipped)
+
+
 async def test_a_token_that_no_connection_gets_is_quarantined_and_the_new_connection_closed(
     make: MakeHouse,
 ) -> None:
