@@ -138,8 +138,8 @@ def _print(told: Mapping[str, Any]) -> None:
     if disproved["opened"]:
         causes = ", ".join(f"{cause} {count}" for cause, count in disproved["by_cause"].items())
         console.print(
-            f"{disproved['opened']} of them (${disproved['net']}) were disproved later: by a gap that came after them,"
-            f" updates of a leg may have been missing before they were told ({causes})"
+            f"{disproved['opened']} of them (${disproved['net']}) were disproved later: a gap that came after them says"
+            f" that a leg was silent or wrong (stale, desync), or may have been, before they were told ({causes})"
         )
     if unknown["opened"]:
         console.print(

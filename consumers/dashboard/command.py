@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -81,7 +82,11 @@ async def _one_frame(settings: DashboardSettings, console: Console) -> int:
         _write(settings.export, svg(made, width, "bookstream dashboard"))
     if settings.once:
         print_frame(made, console)
-    return 0 if app.state.looked and not app.state.away else 1
+    if app.state.looked and not app.state.away:
+        return 0
+    if not settings.once:
+        print(f"Redis could not be read, and {settings.export} says so: {app.state.away}", file=sys.stderr)
+    return 1
 
 
 async def _looked(app: App, reading: asyncio.Task[None]) -> None:

@@ -45,7 +45,7 @@ class Watch:
             for name in before.keys() - states.keys():
                 if before[name][1] != "stopped":
                     self._gone[name] = before[name][0]
-                    yield "worker", name, "gone: its record expired"
+                    yield "worker", name, "gone: its record is no longer there"
         _trim(self._gone)
         self._looked = True
 
@@ -58,7 +58,8 @@ class Watch:
             for cause in TOLD_CAUSES:
                 more = word.gaps_by_cause.get(cause, 0) - (before or {}).get(cause, 0)
                 if before is not None and more > 0:
-                    yield "gap", word.worker, f"{more} {'gap' if more == 1 else 'gaps'} by {cause}"
+                    why = ": Redis lost or refused entries" if cause == "redis" else ""
+                    yield "gap", word.worker, f"{more} {'gap' if more == 1 else 'gaps'} by {cause}{why}"
         _trim(self._gaps)
 
 

@@ -481,6 +481,9 @@ def test_what_cannot_be_is_one_line(server: PrivateRedis, tmp_path: Path) -> Non
     unwritable = once(server, "--export", str(tmp_path / "missing" / "x.svg"))
     assert unwritable.returncode == 2
     assert "nothing was written" in unwritable.stderr
+    away = once(server, "--export", str(tmp_path / "away.svg"), "--redis-url", "redis://127.0.0.1:1/0")
+    assert (away.returncode, away.stdout, away.stderr.count("\n")) == (1, "", 1)
+    assert "Redis could not be read" in away.stderr
 
 
 async def test_a_dumb_terminal_is_told(server: PrivateRedis) -> None:

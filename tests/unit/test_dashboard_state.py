@@ -139,8 +139,8 @@ def test_what_redis_forgot_with_the_records_is_written_down() -> None:
     look(1)
     look(2, told(2, gaps_by_cause={"redis": 64}))
     assert [(line.what, line.text) for line in state.story.lines[::-1]] == [
-        ("worker", "gone: its record expired"),
-        ("gap", "60 gaps by redis"),
+        ("worker", "gone: its record is no longer there"),
+        ("gap", "60 gaps by redis: Redis lost or refused entries"),
         ("worker", "heard again, running"),
     ]
 
@@ -370,14 +370,14 @@ def test_workers_that_come_and_go_and_gaps_by_redis_are_written_down() -> None:
     look(6, told(6, started_ms=NOW_MS + 5_500))
     look(7)
     assert [(line.what, line.who, line.text) for line in state.story.lines[::-1]] == [
-        ("gap", "alpha-1", "24 gaps by redis"),
+        ("gap", "alpha-1", "24 gaps by redis: Redis lost or refused entries"),
         ("worker", "beta-2", "seen for the first time, standing by"),
         ("worker", "alpha-1", "silent"),
         ("worker", "beta-2", "silent"),
         ("worker", "alpha-1", "heard again, running"),
         ("worker", "beta-2", "stopped"),
         ("worker", "alpha-1", "started anew, running"),
-        ("worker", "alpha-1", "gone: its record expired"),
+        ("worker", "alpha-1", "gone: its record is no longer there"),
     ]
 
 
