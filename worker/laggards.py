@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from marketdata.groups.dead import one_line
+from marketdata.keys import NAME_PATTERN
+
 FIRST_PAUSE_S: Final = 300.0
 LONGEST_PAUSE_S: Final = 3_600.0
+_NAME: Final = 80
 
 
 class Behind(NamedTuple):
@@ -54,7 +59,14 @@ class Laggards:
             pause_s = FIRST_PAUSE_S if told is None else min(told.pause_s * 2, LONGEST_PAUSE_S)
             self._told[name] = _Told(now_s + pause_s, pause_s, now_s)
             lines.append(
-                f"group {name} is far behind in {streams} streams, up to {most} entries; beyond {self._maxlen} it"
-                f" loses them; if nobody reads it any more: bookstream groups remove {name}"
+                f"group {one_line(name)[:_NAME]} is far behind in {streams} streams, up to {most} entries; beyond"
+                f" {self._maxlen} it loses them; if nobody reads it any more: {_advice(name)}"
             )
         return lines
+
+
+def _advice(name: str) -> str:
+    # Others may make groups of any name; the command takes those that ours can have, and no flags.
+    if re.fullmatch(NAME_PATTERN, name) is None or name.startswith("-"):
+        return "XGROUP DESTROY in each of them"
+    return f"bookstream groups remove {name}"

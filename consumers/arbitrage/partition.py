@@ -73,6 +73,7 @@ class PartitionEngine:
         self._engine: Engine | None = None
         self._record: Record | None = None
         self._begins_anew = False
+        self._has_doubts = False
         self._told_before = NEVER
         self._seen_revision = ""
 
@@ -95,7 +96,9 @@ class PartitionEngine:
             for notice in batch.items:
                 if isinstance(notice, Lost):
                     engine.lost(notice.stream.rpartition(":")[2])
-            await batch.commit([] if self._begins_anew else self._group_moves(batch))
+            # So are doubts of all prices: until then state and lease go on to differ.
+            is_unkept = self._begins_anew or self._has_doubts
+            await batch.commit([] if is_unkept else self._group_moves(batch))
             self._engine = engine
             return
         commands, adopted = await self._ask(lambda: self._adopt_newest(engine))
@@ -122,7 +125,7 @@ class PartitionEngine:
         commands += self._commands(engine, found, adopted=adopted)
         await batch.commit([*commands, *self._group_moves(batch)])
         self._engine = engine
-        self._begins_anew = False
+        self._begins_anew = self._has_doubts = False
         self._told(entries, found, received_us)
 
     async def _load(self) -> Engine:
@@ -135,29 +138,37 @@ class PartitionEngine:
             raise SettingsError(written_by(self._number, owner))
         engine = restored(self._limits, fields)
         self._begins_anew = b"terms" not in fields
+        self._has_doubts = False
         if self._begins_anew:
             # The state went away, what was found is still there: equal entries find it again, under the same ids.
             newest: Any = await self._client.xrevrange(self._keys.opportunities(self._number), count=1)
             self._told_before = EntryId.parse(newest[0][0]) if newest else NEVER
-        if group_handled is not None:
-            self._compare(engine, fields, group_handled.decode())
+        self._compare(engine, fields, None if group_handled is None else group_handled.decode())
         self._record = await self._find_record(engine)
         self._seen_revision = ""
         return engine
 
-    def _compare(self, engine: Engine, fields: Mapping[bytes, bytes], group_handled: str) -> None:
-        """Where the group has come further than this state, somebody else took its entries."""
+    def _compare(self, engine: Engine, fields: Mapping[bytes, bytes], group_handled: str | None) -> None:
+        """State and lease move in one transaction: where they differ, entries may have gone by unseen."""
         where = f"partition {self._number}: group {self._group} has handled it up to {group_handled}"
         if self._begins_anew:
-            self._log(f"{where}, and no state of an engine is kept; it begins there, without any price")
+            if group_handled is not None:
+                self._log(f"{where}, and no state of an engine is kept; it begins there, without any price")
             return
         seen = fields.get(GROUP_HANDLED.encode(), fields[HANDLED.encode()]).decode()
-        if EntryId.parse(group_handled) > EntryId.parse(seen):
-            engine.lost_all()
-            self._log(
-                f"{where}, the engine saw it up to {seen}: another reader took what lies between, so no price counts"
-                " until its token's next top; a replay of these streams will find other opportunities"
-            )
+        if group_handled == seen:
+            return
+        engine.lost_all()
+        self._has_doubts = True
+        if group_handled is None:
+            where = f"partition {self._number}: group {self._group} began anew"
+        between = "the group was made anew, and what lies between may have been trimmed"
+        if group_handled is not None and EntryId.parse(group_handled) > EntryId.parse(seen):
+            between = "another reader took what lies between"
+        self._log(
+            f"{where}, the engine saw it up to {seen}: {between}, so no price counts until its token's next top; a"
+            " replay of these streams will find other opportunities"
+        )
 
     def _group_moves(self, batch: Batch) -> list[Command]:
         at = batch.handled_id

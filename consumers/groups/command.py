@@ -93,6 +93,7 @@ async def run_removal(settings: RemovalSettings) -> int:
 
     Raises:
         GroupError: the group named is none, or somebody reads it.
+        ContractError: the streams follow another contract.
         RedisAwayError, RedisRefusedError: Redis cannot be used.
     """
     name = settings.group
@@ -114,7 +115,11 @@ async def run_removal(settings: RemovalSettings) -> int:
         letters = (
             f"; {_counted(removed.letters, 'dead letter')} stay: bookstream groups drop {name} removes them"
         )
-    print(f"group {name} is removed from {_counted(removed.streams, 'stream')}{letters}")
+    states = ""
+    if removed.states:
+        states = f", with the engine's state of {_counted(removed.states, 'partition')} (what it found stays)"
+    read = f"{_counted(removed.streams, 'stream')} and {_counted(removed.clocks, 'clock')}"
+    print(f"group {name} is removed from {read}{states}{letters}")
     return 0
 
 

@@ -40,7 +40,10 @@ class DeadLettersSettings(RedisSettings):
 
 
 class RemovalSettings(RedisSettings):
-    """Takes a group away that nobody reads any more: from all streams, with its leases and its role."""
+    """Takes a group away that nobody reads any more: from all streams, with its leases and its role.
+
+    An arbitrage engine's state goes with its group; the opportunities that it found stay.
+    """
 
     group: str = argument(..., "Which one.", allowed=NAME_ALLOWED, metavar="GROUP", pattern=NAME_PATTERN)
     dead_letters: bool = argument(False, "Its dead letters, too; without this they stay, and can be dropped.")

@@ -156,7 +156,8 @@ async def test_a_group_that_nobody_reads_can_be_taken_away(
     done = bookstream(server, "groups", "remove", "g")
     assert (done.returncode, done.stdout) == (
         0,
-        "group g is removed from 6 streams; 2 dead letters stay: bookstream groups drop g removes them\n",
+        "group g is removed from 6 streams and 0 clocks; 2 dead letters stay: bookstream groups drop g removes"
+        " them\n",
     )
     assert {key.decode() for key in writer.client.scan_iter(match="*:g*")} == {writer.keys.dead("g")}
     assert writer.client.zscore(writer.keys.groups, "g") is None
@@ -172,7 +173,7 @@ async def test_a_group_that_nobody_reads_can_be_taken_away(
     async with member(server, handle, "second"):
         await until(lambda: writer.client.xlen(writer.keys.dead("g")) == 2, "all is read anew")
     done = bookstream(server, "groups", "remove", "g", "--dead-letters")
-    assert done.stdout == "group g is removed from 6 streams, with 2 dead letters\n"
+    assert done.stdout == "group g is removed from 6 streams and 0 clocks, with 2 dead letters\n"
     assert not list(writer.client.scan_iter(match="*:g*"))
     # A replay is on no list of members, and holds leases.
     writer.client.hset("lease:{07}:g", mapping={"owner": "replay-1", "expires_ms": 2**42})

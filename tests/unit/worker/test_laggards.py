@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
+
 from worker.laggards import LONGEST_PAUSE_S, Behind, Laggards
 
 MINUTE_S = 60
@@ -26,6 +28,14 @@ def test_one_line_a_group_with_the_streams_and_the_most() -> None:
         "group slow is far behind in 3 streams, up to 9900 entries; beyond 10000 it loses them;"
         " if nobody reads it any more: bookstream groups remove slow",
     ]
+
+
+@pytest.mark.parametrize("name", ["my group", "a:b", "x" * 65, "-g", "\ufffd", "g\n", ""])
+def test_the_command_is_not_advised_for_names_that_it_refuses(name: str) -> None:
+    (line,) = Laggards(10_000).look({name: Behind(3, 9_900)}, 0.0)
+    assert line.isprintable()
+    assert line.endswith("if nobody reads it any more: XGROUP DESTROY in each of them")
+    assert "groups remove" not in line
 
 
 def test_an_abandoned_one_is_told_of_with_growing_pauses_of_at_most_an_hour() -> None:
