@@ -112,8 +112,9 @@ async def run_removal(settings: RemovalSettings) -> int:
     if removed.letters and settings.dead_letters:
         letters = f", with {_counted(removed.letters, 'dead letter')}"
     elif removed.letters:
+        stay = "stays" if removed.letters == 1 else "stay"
         letters = (
-            f"; {_counted(removed.letters, 'dead letter')} stay: bookstream groups drop {name} removes them"
+            f"; {_counted(removed.letters, 'dead letter')} {stay}: bookstream groups drop {name} makes an end of it"
         )
     states = ""
     if removed.states:

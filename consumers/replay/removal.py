@@ -14,7 +14,7 @@ _SCAN_COUNT: Final = 1_000
 _GLOB: Final = re.compile(r"([*?\[\]\\^])")
 # Other prefixes may begin with this one, so names are known in full; the marker goes last.
 _NAMES: Final = re.compile(
-    r"(?:book|clock|opportunities|arbitrage|lease|requeue):\{\d\d\}(?::\S+)?"
+    r"(?:book|clock|opportunities|arbitrage|lease|requeue|begun):\{\d\d\}(?::\S+)?"
     r"|catalog(?::log)?|contract:(?:version|partitions)|quarantine"
     r"|groups|(?:group|role|dead):[A-Za-z0-9._-]+|group:[A-Za-z0-9._-]+:[A-Za-z0-9._-]+",
     re.ASCII,
