@@ -6,9 +6,9 @@ No clocks of two machines are compared: a word counts as heard when it differs f
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Final, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
-SILENT_AFTER_S: Final = 5.0
+from marketdata.groups.messages import SILENT_AFTER_S
 
 Change = Literal["silent", "back", ""]
 K = TypeVar("K", bound=Hashable)

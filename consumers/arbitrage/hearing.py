@@ -8,8 +8,9 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from consumers.arbitrage.settings import PROGRAM
-from consumers.silence import SILENT_AFTER_S, Silence
+from consumers.silence import Silence
 from consumers.text import age, utc
+from marketdata.groups.messages import SILENT_AFTER_S
 from marketdata.keys import Keys
 
 NEVER: Final = "no engine is known here; bookstream arbitrage looks for opportunities"

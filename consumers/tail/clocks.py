@@ -7,9 +7,10 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from consumers.silence import SILENT_AFTER_S, Silence
+from consumers.silence import Silence
 from consumers.text import age, utc
 from marketdata.entries import EntryId
+from marketdata.groups.messages import SILENT_AFTER_S
 from marketdata.keys import Keys
 
 

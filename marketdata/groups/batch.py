@@ -76,6 +76,8 @@ class Batch:
         self.is_surely_ours = tools.sure
         """Whether the lease was renewed less than its time ago, by our own clock."""
         self._requeue = tools.keys.requeue(partition, tools.group)
+        self._raw_at: dict[int, Raw] = {}
+        self._counted: Raw | None = None
         self._committed = -1
         self.is_abandoned = False
         """Whether its handler gave it up: what is not committed stays unacknowledged, and the tenure ends."""
@@ -112,9 +114,17 @@ class Batch:
             except AWAY as error:
                 await self._tools.patience(error)
 
-    def calls_begun(self, at: int) -> int:
+    async def calls_begun(self, at: int) -> int:
         """How many calls were begun for the item at this place, by earlier members, too."""
-        return self._tools.begun.calls(self._raw(at))
+        while True:
+            try:
+                return await self._tools.begun.calls(self._raw(at), self._tools.fence)
+            except AWAY as error:
+                await self._tools.patience(error)
+            except ResponseError as error:
+                if not may_pass(error):
+                    raise
+                await self._tools.refused(error)
 
     async def begin(self, at: int) -> None:
         """Before a call for an entry that came again: counts it in Redis, for the case that it ends the process.
@@ -124,11 +134,34 @@ class Batch:
         Raises:
             LeaseLostError: another member reads the partition now.
         """
-        await self.commit([self._tools.begun.one_more(self._raw(at))], upto=at)
+        raw = self._raw(at)
+        await self.commit([self._tools.begun.one_more(raw)], upto=at)
+        self._counted = raw
+
+    def failed(self) -> None:
+        """The call that was counted last ended, and is to blame: it stays counted."""
+        self._counted = None
+
+    @property
+    def in_doubt(self) -> EntryId | None:
+        """Of which entry the last call was counted, did not fail, and is not acknowledged."""
+        return self._counted.id if self._counted is not None else None
+
+    async def take_back(self) -> None:
+        """The call in doubt is not to blame: it does not count, whoever holds the partition by now.
+
+        Raises:
+            The client's errors: it still counts.
+        """
+        if self._counted is not None:
+            await self._tools.begun.take_back(self._counted, self._tools.fence)
+            self._counted = None
 
     def _raw(self, at: int) -> Raw:
-        # Those in front of it at the same place have no item of their own.
-        return [raw for place, raw in self._raws if place == at][-1]
+        if not self._raw_at:
+            # Of those at one place the last one is the item's; the others have no item of their own.
+            self._raw_at = dict(self._raws)
+        return self._raw_at[at]
 
     def bury(self, at: int, reason: str, attempts: int) -> None:
         """Gives up on the item at this place: the commit that covers it makes it a dead letter."""
@@ -162,6 +195,8 @@ class Batch:
             self.last_done = raws[-1]
             if raws[-1].key != self._requeue:
                 self._on_done(raws)
+        if self._counted is not None and self._counted in raws:
+            self._counted = None
         self._raws = self._raws[len(raws) :]
         self._dead = self._dead[len(dead) :]
         self._committed = end

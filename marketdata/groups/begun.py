@@ -2,16 +2,25 @@
 
 A handler that takes its process with it (killed, out of memory, a crash in C) cannot be counted in that process. So
 before each call for an entry that was delivered before, the call is counted in the hash `begun:{P}:GROUP`; the
-acknowledgement forgets it. First deliveries are not counted, so that nothing is written for them.
+acknowledgement forgets it. A call that is known not to be to blame (it returned, but its partition was lost
+meanwhile; or it was cancelled) is taken back. First deliveries are not counted, so that nothing is written for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from marketdata.groups.backlog import Raw
 from marketdata.groups.streams import pairs
 from marketdata.groups.wire import Command, Fence, pack
+
+# By then another member may have counted calls of its own, or have forgotten all of them with its acknowledgement.
+_TAKE_BACK: Final = """
+local count = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or 0)
+if count > 1 then redis.call('HSET', KEYS[1], ARGV[1], count - 1) end
+if count == 1 then redis.call('HDEL', KEYS[1], ARGV[1]) end
+"""
 
 
 class Begun:
@@ -49,15 +58,38 @@ class Begun:
         for field in gone:
             del self._counts[field]
 
-    def calls(self, raw: Raw) -> int:
-        """How many were begun for this entry."""
-        return self._counts.get(_field(raw), 0)
+    async def calls(self, raw: Raw, fence: Fence) -> int:
+        """How many were begun for this entry. Redis is asked only where any were: one may have been taken back since.
+
+        Raises:
+            The client's errors.
+        """
+        field = _field(raw)
+        if field in self._counts:
+            (found,) = await fence.ask([pack(("HGET", self._key, field))])
+            if isinstance(found, Exception):
+                raise found
+            if found is None:
+                del self._counts[field]
+            else:
+                self._counts[field] = int(found)
+        return self._counts.get(field, 0)
 
     def one_more(self, raw: Raw) -> Command:
         """Counts a call; what Redis is to be told. Told twice it counts once."""
         field = _field(raw)
         self._counts[field] = self._counts.get(field, 0) + 1
         return "HSET", self._key, field, self._counts[field]
+
+    async def take_back(self, raw: Raw, fence: Fence) -> None:
+        """Forgets one call for this entry, whoever holds the partition.
+
+        Raises:
+            The client's errors.
+        """
+        (found,) = await fence.ask([pack(("EVAL", _TAKE_BACK, 1, self._key, _field(raw)))])
+        if isinstance(found, Exception):
+            raise found
 
     def ended(self, raws: Iterable[Raw]) -> list[Command]:
         """These are acknowledged: what Redis is to forget."""

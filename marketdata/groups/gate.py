@@ -38,6 +38,8 @@ class Gate:
         self._log = log
         self._turn = asyncio.Lock()
         self._told_s = -LOG_EVERY_S
+        self._stop_s: float | None = None
+        """When those who wait at a stop give up (monotonic seconds): one time for all, for they take turns."""
 
     async def __call__(self, error: Exception) -> None:
         """Returns when Redis answers.
@@ -65,6 +67,7 @@ class Gate:
                 for task in (waiting, stopping):
                     task.cancel()
                 await asyncio.gather(waiting, stopping, return_exceptions=True)
+        self._stop_s = None
         self._on_back()
 
     async def refused(self, error: Exception) -> None:
@@ -87,4 +90,6 @@ class Gate:
 
     async def _stop(self) -> None:
         await self._stopping.wait()
-        await asyncio.sleep(AFTER_STOP_S)
+        if self._stop_s is None:
+            self._stop_s = time.monotonic() + AFTER_STOP_S
+        await asyncio.sleep(max(self._stop_s - time.monotonic(), 0.0))

@@ -15,10 +15,11 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from marketdata.errors import ContractError, RedisAwayError
-from marketdata.groups.attempts import EntryByEntry, Handler
+from marketdata.groups.attempts import EntryByEntry
 from marketdata.groups.batch import AWAY
 from marketdata.groups.directory import Directory
 from marketdata.groups.gate import Gate
+from marketdata.groups.handlers import Handler
 from marketdata.groups.holdings import Holdings, OpenPartition
 from marketdata.groups.membership import Membership, checked_name, new_member_name
 from marketdata.groups.role import ANY_READER, Role
@@ -201,7 +202,7 @@ class Group:
             clocks=clocks,
             log=self._log,
             fail=self._fail,
-            is_redis_lost=lambda: isinstance(self._failure, RedisError | RedisAwayError),
+            is_redis_lost=lambda: self._is_redis_lost,
         )
         helpers = [
             asyncio.create_task(hear_wakes(holdings.new_connection, self.keys, holdings.wake), name="wakes"),
@@ -218,7 +219,7 @@ class Group:
         finally:
             await end_tasks(helpers)
             await holdings.cancel()
-            if self._failure is None or not isinstance(self._failure, RedisError):
+            if not self._is_redis_lost:
                 with suppress(RedisError, OSError):
                     await self._give_back()
         if self._failure is not None:
@@ -281,6 +282,11 @@ class Group:
 
     async def _give_back(self) -> None:
         await self._membership.leave()
+
+    @property
+    def _is_redis_lost(self) -> bool:
+        """Whether it ends for Redis' sake: then nothing can be given back, and to try would only delay the end."""
+        return isinstance(self._failure, RedisError | RedisAwayError)
 
     def _fail(self, error: BaseException) -> None:
         if self._failure is None:

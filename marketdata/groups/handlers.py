@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,7 +21,7 @@ def checked_handler(handler: Handler) -> Handler:
     """
     if not callable(handler):
         raise _refused(handler, "it is not callable")
-    if inspect.isgeneratorfunction(handler) or inspect.isasyncgenfunction(handler):
+    if _yields(handler):
         raise _refused(handler, "it yields, so a call does not run it")
     try:
         signature = inspect.signature(handler)
@@ -32,6 +33,27 @@ def checked_handler(handler: Handler) -> Handler:
     except TypeError:
         raise _refused(handler, f"it takes {signature}") from None
     return handler
+
+
+def check_result(result: object) -> None:
+    """What a call returned, and awaiting it gave: the body of a generator has not run, and nobody will run it.
+
+    Raises:
+        TypeError: it is a generator.
+    """
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+        raise TypeError(
+            f"the call returned the generator {result.__qualname__[:80]}, which does nothing until it is iterated"
+        )
+
+
+def _yields(handler: Any) -> bool:
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    return any(
+        inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one)
+        for one in (handler, type(handler).__call__)
+    )
 
 
 def _refused(handler: object, why: str) -> SettingsError:

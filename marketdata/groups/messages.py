@@ -9,6 +9,9 @@ from marketdata.entries import FIELDS, Entry, EntryId, Kind
 from marketdata.errors import EntryError
 from marketdata.market import Market
 
+SILENT_AFTER_S: Final = 5.0
+"""Who speaks once a second, and was not heard for so long, is silent."""
+
 _NAMES: Final = [name.encode() for name in FIELDS]
 _CLOCK_NAMES: Final = [b"worker", b"epoch", b"live", b"stale"]
 _KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind)}

@@ -15,7 +15,7 @@ from marketdata.entries import EntryId
 from marketdata.errors import BookstreamError, GroupError
 from marketdata.groups.batch import AWAY, Batch, Tools
 from marketdata.groups.directory import Directory
-from marketdata.groups.messages import Silent
+from marketdata.groups.messages import SILENT_AFTER_S, Silent
 from marketdata.groups.reading import PartitionReading
 from marketdata.groups.unpacking import Unpacked, Unpacker
 from marketdata.groups.wire import pack
@@ -24,7 +24,6 @@ BATCH: Final = 500
 """Entries at most between two acknowledgements."""
 
 LOOK_EVERY_S: Final = 1.0
-SILENT_AFTER_S: Final = 5.0
 ATTEMPTS: Final = 5
 AGAIN_S: Final = 0.05
 _REQUEUED: Final = 100

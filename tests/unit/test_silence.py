@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from consumers.silence import SILENT_AFTER_S, Silence
+from consumers.silence import Silence
+from marketdata.groups.messages import SILENT_AFTER_S
 
 
 def test_silence_is_told_once_and_its_end_once() -> None:

@@ -42,6 +42,16 @@ class Caller:
     def method(self, item: object) -> None: ...
 
 
+class Yielder:
+    def __call__(self, item: object) -> Iterator[object]:
+        yield item
+
+
+class AsyncYielder:
+    async def __call__(self, item: object) -> AsyncIterator[object]:
+        yield item
+
+
 @pytest.mark.parametrize(
     "handler",
     [
@@ -72,6 +82,9 @@ def test_handlers(handler: Any) -> None:
         (functools.partial(takes_one, 1), "is no handler, it takes () -> "),
         (yields, "yields is no handler, it yields, so a call does not run it"),
         (yields_async, "yields_async is no handler, it yields, so a call does not run it"),
+        (Yielder(), "is no handler, it yields, so a call does not run it"),
+        (AsyncYielder(), "is no handler, it yields, so a call does not run it"),
+        (functools.partial(Yielder()), "is no handler, it yields, so a call does not run it"),
     ],
 )
 def test_what_is_none_is_refused_in_one_line_before_anything_is_joined(
