@@ -13,6 +13,7 @@ from marketdata.errors import BookstreamError, SettingsError
 from marketdata.groups import Group
 from marketdata.groups.handlers import Handler, checked_handler
 from marketdata.groups.serving import serve
+from marketdata.redis_client import GIVE_UP_S
 from marketdata.settings import RedisSettings
 
 
@@ -44,7 +45,7 @@ def run_group(
     try:
         code = _run(name, handler, redis_url, key_prefix, member, once=once)
     except BookstreamError as error:
-        print(f"group {name[:80]}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"group {name!s:.80}: {' '.join(str(error).split())}", file=sys.stderr)
         code = 2 if isinstance(error, SettingsError) else 1
     if code:
         sys.exit(code)
@@ -64,11 +65,14 @@ def _run(
     try:
         settings = RedisSettings(**{field: value for field, value in given.items() if value is not None})
     except ValidationError as error:
-        said = "; ".join(one["msg"] for one in error.errors(include_input=False))
+        said = "; ".join(
+            one["msg"].removeprefix("Value error, ") for one in error.errors(include_input=False)
+        )
         raise SettingsError(said) from None
 
     where, prefix = settings.redis_url, settings.key_prefix
-    group = Group(name, redis_url=where, key_prefix=prefix, member=member)
+    patience_s = GIVE_UP_S if once else None
+    group = Group(name, redis_url=where, key_prefix=prefix, member=member, opens_within_s=patience_s)
 
     async def body(stop: asyncio.Event) -> int:
         await serve(group, stop, lambda: group.run(handler, once=once))

@@ -19,6 +19,7 @@ from marketdata.errors import RedisAwayError, RedisRefusedError, SettingsError
 from marketdata.groups import BatchHandler, Group, Partition, Role
 from marketdata.groups.serving import serve
 from marketdata.partitions import MAX_PARTITIONS
+from marketdata.redis_client import GIVE_UP_S
 
 ALLOCATIONS_A_COLLECTION: Final = 200_000
 """Entries at hand are hundreds of thousands of small objects without rings; looking for some every 700 cost a fifth."""
@@ -47,6 +48,7 @@ async def run(settings: ArbitrageSettings, stop: asyncio.Event) -> int:
         redis_url=settings.redis_url,
         key_prefix=settings.key_prefix,
         member=settings.member or None,
+        opens_within_s=GIVE_UP_S if settings.once else None,
         log=_say,
         role=Role(PROGRAM, settings.shaping(overrides.digest)),
     )

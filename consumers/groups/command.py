@@ -113,9 +113,7 @@ async def run_removal(settings: RemovalSettings) -> int:
         letters = f", with {_counted(removed.letters, 'dead letter')}"
     elif removed.letters:
         stay = "stays" if removed.letters == 1 else "stay"
-        letters = (
-            f"; {_counted(removed.letters, 'dead letter')} {stay}: bookstream groups drop {name} makes an end of it"
-        )
+        letters = f"; {_counted(removed.letters, 'dead letter')} {stay} until bookstream groups drop {name}"
     states = ""
     if removed.states:
         states = f", with the engine's state of {_counted(removed.states, 'partition')} (what it found stays)"
@@ -135,11 +133,11 @@ def _opened(settings: RedisSettings) -> AbstractAsyncContextManager[RedisSession
 def _overview(found: list[GroupFacts]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("group")
-    for column in ("members", "partitions", "streams", "lag", "pending", "dead letters"):
+    for column in ("members", "partitions", "streams", "lag", "pending", "dead letters", "handed back"):
         table.add_column(column, justify="right")
     for one in found:
         partitions = sum(len(member["partitions"]) for member in one.members)
-        figures = len(one.members), partitions, one.streams, one.lag, one.pending, one.dead
+        figures = len(one.members), partitions, one.streams, one.lag, one.pending, one.dead, one.handed_back
         table.add_row(shown(one.name, 40), *(f"{figure:,}" for figure in figures))
     return table
 

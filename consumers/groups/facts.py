@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from consumers.groups.lag import lag, standings_by_group
 from consumers.streams import scan_streams
 from marketdata.keys import Keys
+from marketdata.partitions import MAX_PARTITIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class GroupFacts:
         lag: entries in them that were not delivered to it.
         pending: entries delivered and not acknowledged.
         dead: dead letters.
+        handed_back: dead letters that the group is to handle once more, and has not yet.
     """
 
     name: str
@@ -33,6 +35,7 @@ class GroupFacts:
     lag: int
     pending: int
     dead: int
+    handed_back: int
 
     def to_json(self) -> str:
         """One JSON object."""
@@ -55,11 +58,20 @@ async def group_facts(client: Redis, keys: Keys, only: str | None) -> list[Group
             await lag(client, places),
             sum(place.pending for place in places.values()),
             await client.xlen(keys.dead(name)),
+            await _handed_back(client, keys, name),
         )
         # A name stays listed where a member has looked, and found nothing to read; dead letters can outlive a group.
-        if one.members or one.streams or one.dead:
+        if one.members or one.streams or one.dead or one.handed_back:
             found.append(one)
     return found
+
+
+async def _handed_back(client: Redis, keys: Keys, group: str) -> int:
+    async with client.pipeline(transaction=False) as pipe:
+        for partition in range(MAX_PARTITIONS):
+            pipe.xlen(keys.requeue(partition, group))
+        lengths: list[int] = await pipe.execute()
+    return sum(lengths)
 
 
 async def _members(client: Redis, keys: Keys, group: str) -> list[dict[str, Any]]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from consumers.tail.lines import Name
 from consumers.tail.merge import Found
 from consumers.tail.output import Output
 from consumers.tail.settings import TailSettings
 from marketdata.groups import Batch, BatchHandler, Group, Message, Partition
-from marketdata.redis_url import GIVE_UP_S, redis_session
+from marketdata.redis_client import GIVE_UP_S
 
 
 async def run_as_member(settings: TailSettings, name: str) -> None:
@@ -23,25 +21,21 @@ async def run_as_member(settings: TailSettings, name: str) -> None:
         BrokenPipeError: nobody reads the output any more; what was not handed over is not acknowledged.
     """
     output = Output(as_json=settings.json_, outcome=None, count=settings.count)
-    group = Group(name, redis_url=settings.redis_url, key_prefix=settings.key_prefix, log=_say)
-    async with _there(settings), group:
+    # A member waits for Redis for ever; one that ends by itself must not.
+    patience_s = None if settings.follow else GIVE_UP_S
+    group = Group(
+        name,
+        redis_url=settings.redis_url,
+        key_prefix=settings.key_prefix,
+        opens_within_s=patience_s,
+        log=_say,
+    )
+    async with group:
 
         async def opened(_: Partition) -> BatchHandler:
             return lambda batch: _print(batch, output, group)
 
         await group.run_partitions(opened, once=not settings.follow)
-
-
-@asynccontextmanager
-async def _there(settings: TailSettings) -> AsyncIterator[None]:
-    """A member waits for Redis for ever; one that ends by itself must not."""
-    if settings.follow:
-        yield
-        return
-    async with redis_session(
-        settings.redis_url, client_name="bookstream-tail", log=_say, give_up_s=GIVE_UP_S
-    ):
-        yield
 
 
 async def _print(batch: Batch, output: Output, group: Group) -> None:

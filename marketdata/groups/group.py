@@ -51,6 +51,7 @@ class Group:
             name that nobody else has.
         lease_ttl_s: a member that died is replaced after so long. A handler that gives nobody else a turn for
             longer than this loses its partitions.
+        opens_within_s: so long Redis is waited for at the opening; None: until it answers.
         log: gets one line for each thing that the user should know; None: to stderr.
         role: of a program that keeps its group to itself; other readers of the group are refused.
 
@@ -66,6 +67,7 @@ class Group:
         key_prefix: str = "",
         member: str | None = None,
         lease_ttl_s: float = LEASE_TTL_S,
+        opens_within_s: float | None = None,
         log: Callable[[str], None] | None = None,
         role: Role = ANY_READER,
     ) -> None:
@@ -74,6 +76,7 @@ class Group:
         self.keys = Keys(key_prefix)
         self._url = redis_url
         self._ttl_s = lease_ttl_s
+        self._opens_within_s = opens_within_s
         self._log = log or partial(_say, name)
         self._role = role
         self._stopping = asyncio.Event()
@@ -88,11 +91,17 @@ class Group:
 
         Raises:
             SettingsError, EmbeddedServerError, RedisRefusedError: Redis cannot be used.
+            RedisAwayError: it did not answer for `opens_within_s`.
             ContractError: its streams follow another contract.
         """
         try:
             self._session = await self._exits.enter_async_context(
-                redis_session(self._url, client_name=f"group-{self.name}", log=self._log)
+                redis_session(
+                    self._url,
+                    client_name=f"group-{self.name}",
+                    log=self._log,
+                    give_up_s=self._opens_within_s,
+                )
             )
             await self._check_contract()
         except BaseException:

@@ -218,14 +218,14 @@ _UNIQUE: Final = 4
 _NAME: Final = re.compile(NAME_PATTERN)
 
 
-def checked_name(what: str, name: str) -> str:
+def checked_name(what: str, name: object) -> str:
     """The name.
 
     Raises:
         SettingsError: it cannot be a part of a key.
     """
-    if _NAME.fullmatch(name) is None:
-        raise SettingsError(f"{name[:80]!r} is no name of a {what}: {NAME_ALLOWED}")
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+        raise SettingsError(f"{name!r:.80} is no name of a {what}: {NAME_ALLOWED}")
     return name
 
 

@@ -132,8 +132,10 @@ def test_the_whole_reason_of_a_dead_letter_is_on_one_line_of_a_pipe(
         "pending",
         "dead",
         "letters",
+        "handed",
+        "back",
     ]
-    assert figures.split() == ["g", "0", "0", "0", "0", "0", "2"]
+    assert figures.split() == ["g", "0", "0", "0", "0", "0", "2", "0"]
 
 
 async def test_a_group_that_nobody_reads_can_be_taken_away(
@@ -153,11 +155,12 @@ async def test_a_group_that_nobody_reads_can_be_taken_away(
         assert "group g is read by first; nothing was removed: stop it first" in refused.stderr
     writer.client.xgroup_create(writer.key(writer.markets[0]), "other", "0")
     assert bookstream(server, "groups", "requeue", "g", "--id", str(ids[1])).returncode == 0
+    told = facts(server, "g")
+    assert (told["dead"], told["handed_back"]) == (1, 1)
     done = bookstream(server, "groups", "remove", "g")
     assert (done.returncode, done.stdout) == (
         0,
-        "group g is removed from 6 streams and 0 clocks; 2 dead letters stay: bookstream groups drop g removes"
-        " them\n",
+        "group g is removed from 6 streams and 0 clocks; 2 dead letters stay until bookstream groups drop g\n",
     )
     assert {key.decode() for key in writer.client.scan_iter(match="*:g*")} == {writer.keys.dead("g")}
     assert writer.client.zscore(writer.keys.groups, "g") is None
@@ -254,6 +257,8 @@ def test_a_member_that_found_nothing_to_read_leaves_no_group(server: PrivateRedi
 def test_a_program_of_ones_own_ends_in_one_line(server: PrivateRedis) -> None:
     for given, said, code in (
         ("'a b', print", "'a b' is no name of a group", 2),
+        ("None, print", "None is no name of a group", 2),
+        ("'ab', print, redis_url='http://x'", "group ab: REDIS_URL=http://x cannot be used", 2),
         (f"'g', print, redis_url={server.url!r}, member='*'", "'*' is no name of a member", 2),
         ("'g', print, redis_url='nowhere'", "redis_url", 2),
     ):
