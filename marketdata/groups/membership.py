@@ -79,8 +79,9 @@ class Membership:
         async with self._client.pipeline(transaction=True) as pipe:
             while True:
                 await pipe.watch(key)
-                found = Role.of(await pipe.hmget(key, FIELDS))
+                # In this order: whoever is seen here has written the role before, in the same step as its name.
                 others = await self._live_others() if self._role.program else set()
+                found = Role.of(await pipe.hmget(key, FIELDS))
                 if why := refusal(self._group, self._role, found, others):
                     raise SettingsError(why)
                 if not self._role.program:

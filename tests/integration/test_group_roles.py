@@ -24,6 +24,9 @@ from consumers.tail.member import run_as_member
 from consumers.tail.settings import TailSettings
 from marketdata.errors import GroupError, SettingsError
 from marketdata.groups import Group, Role
+from marketdata.groups.membership import Membership
+from marketdata.keys import Keys
+from marketdata.redis_url import redis_session
 from tests.integration.test_arbitrage import Venue, ladder, running
 from tests.integration.worker.rig import until
 from tests.redis_server import PrivateRedis
@@ -87,6 +90,16 @@ async def test_engines_of_one_group_have_the_same_settings(server: PrivateRedis)
     assert await run_engine(ArbitrageSettings(arb_min_profit_bps=500, **other), asyncio.Event()) == 0
     kept: Any = venue.client.hget(venue.keys.role(GROUP), "settings")
     assert kept.decode().startswith("ARB_MIN_PROFIT_BPS 500,")
+
+
+async def test_members_of_one_program_may_join_in_the_same_moment(server: PrivateRedis) -> None:
+    keys, role = Keys("moment:"), Role("bookstream arbitrage", "s")
+    async with redis_session(server.url, client_name="test", log=print) as session:
+        for _ in range(20):
+            await session.client.delete(keys.role("g"), keys.group("g"))
+            joining = [Membership(session.client, keys, "g", f"member-{n}", 1_000, role) for n in range(8)]
+            assert await asyncio.gather(*(one.enlist() for one in joining)) == [""] * 8
+            await session.client.delete(*(keys.group_member("g", one.name) for one in joining))
 
 
 async def test_what_another_reader_took_makes_no_price_count(
