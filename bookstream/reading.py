@@ -13,7 +13,7 @@ from marketdata.errors import BookstreamError, SettingsError
 from marketdata.groups import Group
 from marketdata.groups.handlers import Handler, checked_handler
 from marketdata.groups.serving import serve
-from marketdata.redis_url import GIVE_UP_S
+from marketdata.redis_client import GIVE_UP_S
 from marketdata.settings import RedisSettings
 
 

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final
-
-from marketdata.received import Received
+from typing import Final, TypedDict
 
 MINUTE_S: Final = 60
+
+
+class Received(TypedDict):
+    """What `worker:ID` tells as `received`.
+
+    A silence is measured in looks that found nothing new, not by the clock: a worker that was held up itself must
+    not take that for a silence of the venue.
+    """
+
+    silent_s: int
+    """For how long nothing has arrived, on any connection; a PONG is nothing."""
+    seconds: int
+    """How long the stretch before that is, at most a minute."""
+    busy_seconds: int
+    """In how many of its seconds something arrived."""
+    messages: int
+    """How many it brought in all."""
 
 
 class LastMinute:

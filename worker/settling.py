@@ -57,7 +57,7 @@ class Settling:
                 self.done(item, acked_us)
             elif reply is None:
                 self.lost(item.update, item.update.recv_us)
-                self._outbox.want_reconcile()
+                self._outbox.reconcile_wanted = True
             elif is_too_small(reply):
                 lost.add(item.update.stream.partition)
             else:

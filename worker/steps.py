@@ -86,7 +86,7 @@ class StepGate:
 
     def snapshot(self, book: Book, venue_ms: int | None, book_hash: str, now_us: int) -> Verdict:
         """A whole book replaces what was known, and closes any step."""
-        self.unshown += self._is_left_held(venue_ms, book_hash)
+        self._leave(venue_ms, book_hash)
         self.book = book
         self.venue_ms = venue_ms
         self.hash = book_hash
@@ -100,8 +100,8 @@ class StepGate:
         if book is None:
             return Verdict.NOTHING
         last = changes[-1]
-        if self._is_left_held(venue_ms, last.hash):
-            self.unshown += 1
+        self._leave(venue_ms, last.hash)
+        if self._held_since_us and (venue_ms != self.venue_ms or last.hash != self.hash):
             if not self._closed and self._close_unequal():
                 return Verdict.DESYNC
             self._closed = False
@@ -140,9 +140,10 @@ class StepGate:
         deadline_us = self._held_since_us + policy.desync_after_us
         return deadline_us if self._closed else min(deadline_us, self.changed_us + policy.quiet_us)
 
-    def _is_left_held(self, venue_ms: int | None, book_hash: str) -> bool:
-        """Whether another step begins while one is held, which will not be told any more."""
-        return self.held and (venue_ms != self.venue_ms or book_hash != self.hash)
+    def _leave(self, venue_ms: int | None, book_hash: str) -> None:
+        """Another step begins: one that is held by then is not told any more."""
+        if self._held_since_us and (venue_ms != self.venue_ms or book_hash != self.hash):
+            self.unshown += 1
 
     def _close_unequal(self) -> bool:
         """A step closed while the pairs differ; true if it is the second one running."""

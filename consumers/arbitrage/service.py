@@ -19,7 +19,7 @@ from marketdata.errors import RedisAwayError, RedisRefusedError, SettingsError
 from marketdata.groups import BatchHandler, Group, Partition, Role
 from marketdata.groups.serving import serve
 from marketdata.partitions import MAX_PARTITIONS
-from marketdata.redis_url import GIVE_UP_S
+from marketdata.redis_client import GIVE_UP_S
 
 ALLOCATIONS_A_COLLECTION: Final = 200_000
 """Entries at hand are hundreds of thousands of small objects without rings; looking for some every 700 cost a fifth."""

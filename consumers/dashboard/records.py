@@ -12,7 +12,6 @@ from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from typing_extensions import TypedDict
 
 from consumers.workers import ConnectionWord, WorkerWord
-from marketdata.received import Received
 
 
 class LogWord(TypedDict, total=False):
@@ -35,6 +34,15 @@ class Counted(TypedDict, total=False):
     spread: str | None
     matches: int
     mismatches: int
+
+
+class Received(TypedDict):
+    """What arrived of books and trades: for how long nothing has, and the minute before that."""
+
+    silent_s: int
+    seconds: int
+    busy_seconds: int
+    messages: int
 
 
 _COUNTED: Final = TypeAdapter(dict[str, Counted])

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from consumers.dashboard.records import WorkerRecord
-from marketdata.received import Received
+from consumers.dashboard.records import Received, WorkerRecord
 
 LEAST_S: Final = 3.0
 """No silence that is shorter is told of."""

@@ -9,7 +9,7 @@ from consumers.tail.merge import Found
 from consumers.tail.output import Output
 from consumers.tail.settings import TailSettings
 from marketdata.groups import Batch, BatchHandler, Group, Message, Partition
-from marketdata.redis_url import GIVE_UP_S
+from marketdata.redis_client import GIVE_UP_S
 
 
 async def run_as_member(settings: TailSettings, name: str) -> None:

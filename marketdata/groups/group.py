@@ -230,7 +230,7 @@ class Group:
             await holdings.cancel()
             if not self._is_redis_lost:
                 with suppress(RedisError, OSError):
-                    await self._membership.leave()
+                    await self._give_back()
         if self._failure is not None:
             raise self._failure
 
@@ -288,6 +288,9 @@ class Group:
             if holdings.are_read:
                 self.stop()
                 return
+
+    async def _give_back(self) -> None:
+        await self._membership.leave()
 
     @property
     def _is_redis_lost(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,12 @@ from tests.unit.test_bruteforce import above, buckets, contest
 
 START_MS = 1_795_000_000_000
 Rows = list[tuple[EntryId, dict[str, str]]]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PrivateRedis]:
+    with PrivateRedis(appendonly=False) as running:
+        yield running
 
 
 class Venue:

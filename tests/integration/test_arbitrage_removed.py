@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from redis.asyncio import Redis
 
@@ -11,6 +13,12 @@ from tests.integration.test_arbitrage import Venue, ladder
 from tests.redis_server import PrivateRedis
 
 GROUP = "arbitrage"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PrivateRedis]:
+    with PrivateRedis(appendonly=False) as running:
+        yield running
 
 
 async def opened(server: PrivateRedis) -> Venue:

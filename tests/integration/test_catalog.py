@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import pytest
@@ -18,6 +18,12 @@ from tests.gamma_rows import market
 from tests.redis_server import PrivateRedis
 
 KEYS = Keys("test:")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PrivateRedis]:
+    with PrivateRedis(appendonly=False) as running:
+        yield running
 
 
 @pytest.fixture(params=[False, True], ids=["bytes", "strings"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +20,19 @@ from tests.redis_server import PrivateRedis
 from tests.stream_writer import StreamWriter
 
 ROUNDS = attempts.ATTEMPTS + 2
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PrivateRedis]:
+    with PrivateRedis(appendonly=False) as server:
+        yield server
+
+
+@pytest.fixture
+def writer(server: PrivateRedis) -> Iterator[StreamWriter]:
+    with server.client() as client:
+        client.flushall()
+        yield StreamWriter(client, count=12)
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from marketdata.entries import EntryId
 from marketdata.groups import Group, Message, Notice, attempts
@@ -17,6 +19,19 @@ from tests.redis_server import PrivateRedis
 from tests.stream_writer import StreamWriter
 
 LIFE_BOUND_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PrivateRedis]:
+    with PrivateRedis(appendonly=False) as server:
+        yield server
+
+
+@pytest.fixture
+def writer(server: PrivateRedis) -> Iterator[StreamWriter]:
+    with server.client() as client:
+        client.flushall()
+        yield StreamWriter(client, count=12)
 
 
 def fill(writer: StreamWriter, rounds: int) -> None:

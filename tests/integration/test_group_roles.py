@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -31,6 +32,12 @@ from tests.integration.worker.rig import until
 from tests.redis_server import PrivateRedis
 
 GROUP = "arbitrage"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PrivateRedis]:
+    with PrivateRedis(appendonly=False) as running:
+        yield running
 
 
 async def test_a_group_of_the_engine_takes_no_other_readers(server: PrivateRedis) -> None:

@@ -20,6 +20,12 @@ from tests.redis_server import PrivateRedis
 from tests.stream_writer import FIRST_MS, StreamWriter
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[PrivateRedis]:
+    with PrivateRedis(appendonly=False) as server:
+        yield server
+
+
 @pytest.fixture
 def writer(server: PrivateRedis) -> Iterator[StreamWriter]:
     with server.client() as client:

@@ -16,6 +16,12 @@ from tests.integration.worker.silence_rig import MARKETS, Start, Watched, quick_
 from tests.redis_server import PrivateRedis
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[PrivateRedis]:
+    with PrivateRedis(appendonly=False) as server:
+        yield server
+
+
 @pytest.fixture
 def streams(server: PrivateRedis) -> Iterator[Streams]:
     with server.client() as client:

@@ -272,13 +272,3 @@ async def open_venue(markets: int = 2) -> AsyncIterator[FakeVenue]:
         yield venue
     finally:
         await venue.stop()
-
-
-@asynccontextmanager
-async def open_quoting_venue(markets: int) -> AsyncIterator[FakeVenue]:
-    """One that sends without end."""
-    async with open_venue(markets) as venue:
-        quoting = asyncio.create_task(venue.quote_for_ever(0.01))
-        yield venue
-        quoting.cancel()
-        await asyncio.wait({quoting})

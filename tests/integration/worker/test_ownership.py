@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from marketdata.entries import EntryId
-from tests.integration.worker.fake_venue import FakeVenue, open_quoting_venue
+from tests.integration.worker.fake_venue import FakeVenue, open_venue
 from tests.integration.worker.processes import WorkerProcess
 from tests.integration.worker.rig import NOWHERE, Row, Streams, causes, raw, until, verified
 from tests.redis_server import PrivateRedis
@@ -34,8 +35,11 @@ def streams(server: PrivateRedis) -> Iterator[Streams]:
 
 @pytest.fixture
 async def venue() -> AsyncIterator[FakeVenue]:
-    async with open_quoting_venue(MARKETS) as venue:
+    async with open_venue(MARKETS) as venue:
+        quoting = asyncio.create_task(venue.quote_for_ever(0.01))
         yield venue
+        quoting.cancel()
+        await asyncio.wait({quoting})
 
 
 class Crew:

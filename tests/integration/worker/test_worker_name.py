@@ -17,7 +17,7 @@ from marketdata.keys import Keys
 from marketdata.leases import Leases
 from marketdata.redis_client import open_redis
 from marketdata.redis_target import RedisTarget
-from tests.integration.worker.fake_venue import FakeVenue, open_quoting_venue
+from tests.integration.worker.fake_venue import FakeVenue, open_venue
 from tests.integration.worker.processes import WorkerProcess
 from tests.integration.worker.rig import NOWHERE, Streams, causes, until, verified
 from tests.redis_server import PrivateRedis
@@ -210,8 +210,11 @@ async def test_the_owner_of_leases_gets_time_to_speak_when_redis_is_back(
 
 @pytest.fixture
 async def venue() -> AsyncIterator[FakeVenue]:
-    async with open_quoting_venue(3) as venue:
+    async with open_venue(3) as venue:
+        quoting = asyncio.create_task(venue.quote_for_ever(0.01))
         yield venue
+        quoting.cancel()
+        await asyncio.wait({quoting})
 
 
 class Twins:
